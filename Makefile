@@ -1,0 +1,44 @@
+# make run     sets up .venv, runs the quickstart recipe on samples/, trains 60 steps, reports
+# make test    lint, types, import rules and every test
+# make lint    the first three of these
+# make bench   MB of input per CPU-second for each stage
+# make clean   removes what these made, .venv included
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+EXTRAS := train,ray,spark,models,dev
+CODE := src tests benchmarks
+
+# Nothing is fetched or reported while the mill runs.
+export HF_HUB_OFFLINE := 1
+export TOKENIZERS_PARALLELISM := false
+export TLDEXTRACT_PUBLIC_SUFFIX_LIST_URLS :=
+export RAY_USAGE_STATS_ENABLED := 0
+
+.PHONY: run test lint bench constraints clean
+
+# The stamp is written last: a set-up that was interrupted starts again, a finished one is left alone.
+.venv/installed: pyproject.toml constraints.txt requirements-nodeps.txt
+	$(PYTHON) -c 'import sys; sys.version_info[:2] == (3, 11) or sys.exit("corpusmill needs Python 3.11; name it: make PYTHON=/path/to/python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q -U pip
+	$(BIN)/python -m pip install -q --no-compile -c constraints.txt -e '.[$(EXTRAS)]'
+	$(BIN)/python -m pip install -q --no-compile --no-deps -r requirements-nodeps.txt
+	touch $@
+
+run: .venv/installed
+	$(BIN)/corpusmill run src/corpusmill/pipelines/recipes/quickstart.yaml --out out/quickstart
+	$(BIN)/corpusmill train --shards out/quickstart/shards --out out/quickstart-train --set steps=60
+	$(BIN)/corpusmill report out/quickstart
+
+lint: .venv/installed
+	$(BIN)/ruff check $(wildcard $(CODE))
+	$(BIN)/ruff format --check $(wildcard $(CODE))
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/python -m pytest
+
+bench: .venv/installed
+	$(BIN)/python benchmarks/line.py
