@@ -1,0 +1,218 @@
+"""The stage contract: what a step of the line must offer, and what it gets from every engine.
+
+A **narrow** stage judges or rewrites each document by itself. It returns every document it was
+given, in the same order, with its rewrites and scores in place, and verdicts on some of them; the
+runner takes the dropped ones out. A stage therefore cannot lose a document.
+
+A **global** stage looks at all documents first, through three verbs that every engine offers, and
+ends in a narrow stage that carries what was found back to the documents.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Action(StrEnum):
+    """What happened to a document that did not simply pass."""
+
+    DROPPED = "dropped"
+    CHANGED = "changed"
+    QUARANTINED = "quarantined"
+
+
+VERDICT_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("action", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("value", pa.float64()),
+        pa.field("threshold", pa.float64()),
+        pa.field("detail", pa.string()),
+    ]
+)
+
+
+@dataclass
+class Verdicts:
+    """Verdicts under construction: at most one for each document.
+
+    `detail` says what the numbers cannot (the id of the kept document, the line numbers removed).
+    It must not hold text of the document or a personal value.
+    """
+
+    rows: list[tuple[str, str, str, float | None, float | None, str | None]] = field(
+        default_factory=list
+    )
+
+    def add(
+        self,
+        document: str,
+        action: Action,
+        reason: str,
+        value: float | None = None,
+        threshold: float | None = None,
+        detail: str | None = None,
+    ) -> None:
+        """Record one verdict on the document with this id."""
+        self.rows.append((document, action.value, reason, value, threshold, detail))
+
+    def batch(self) -> pa.RecordBatch:
+        """The verdicts as Arrow (VERDICT_SCHEMA)."""
+        columns = list(zip(*self.rows, strict=True)) if self.rows else [()] * len(VERDICT_SCHEMA)
+        arrays = [pa.array(c, f.type) for c, f in zip(columns, VERDICT_SCHEMA, strict=True)]
+        return pa.RecordBatch.from_arrays(arrays, schema=VERDICT_SCHEMA)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a narrow stage says about one batch."""
+
+    documents: pa.RecordBatch
+    """Every document of the batch, in its order, rewritten and scored as the stage saw fit."""
+    verdicts: pa.RecordBatch = field(default_factory=lambda: Verdicts().batch())
+    """VERDICT_SCHEMA: the documents to drop or quarantine, and those that were changed."""
+    added: pa.RecordBatch | None = None
+    """New documents, derived from kept ones (`augmented_from` set)."""
+
+
+Apply = Callable[[pa.RecordBatch], Outcome]
+
+
+class Stage(BaseModel):
+    """Settings of a step, as a recipe gives them; frozen and picklable."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True
+    )
+
+    name: ClassVar[str]
+    """How a recipe calls it."""
+    version: ClassVar[int] = 1
+    """Raised whenever the code comes to give other results: part of the fingerprint."""
+    isolated: ClassVar[bool] = False
+    """Run in a child process with limits on memory and CPU time."""
+    batch_rows: ClassVar[int] = 512
+    """Documents in a batch: fixed, because the results of models depend on the batch's shape."""
+    path_settings: ClassVar[tuple[str, ...]] = ()
+    """Settings that name files: the fingerprint takes their content, not their place."""
+    secret_settings: ClassVar[tuple[str, ...]] = ()
+    """Settings that refer to a secret (`env:NAME`, `file:PATH`)."""
+
+    for_: tuple[str, ...] = Field(default=(), alias="for")
+    """Kinds or source names that the stage is limited to; empty means all."""
+
+    def score_fields(self) -> tuple[str, ...]:
+        """Names of the scores that the stage sets."""
+        return ()
+
+    def check(self) -> None:
+        """Raise UsageError for what can be known to be wrong before any document is read.
+
+        Missing models, missing packages, missing secrets. Called by `plan` and before a run.
+        """
+
+
+class NarrowStage(Stage):
+    """Judges or rewrites each document by itself."""
+
+    @abstractmethod
+    def open(self) -> Apply:
+        """Load what is needed, once per worker, and return the function that judges batches."""
+
+    def for_part(self, part: int) -> "NarrowStage":
+        """The stage as it is for one part; differs only where verdicts are joined by part."""
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One stored part of a dataset of documents: all of one source, in locator order."""
+
+    number: int
+    path: str
+    source: str
+    kind: str
+    rows: int
+    bytes: int
+    """Of the stored file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """A dataset of small rows (ids, keys, measures; never text) in Arrow IPC files."""
+
+    paths: tuple[str, ...]
+
+
+class Measure(Protocol):
+    """What `map` runs over documents: a picklable object that turns batches into small rows."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The document columns it reads; `id` always comes with them."""
+
+    def open(self) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
+        """Load what is needed and return the function; the engine adds a column `part` (int64)."""
+
+
+class Verbs(Protocol):
+    """What a global stage may ask of an engine. Calls are remembered in the stage's work folder:
+    a run that was killed repeats only the calls that had not finished."""
+
+    seed: int
+    work: str
+    """A folder for files that the stage writes itself, through corpusmill.storage."""
+
+    def map(self, parts: Sequence[Part], measure: Measure) -> Rows:
+        """Measure every part; one file of rows per part, in part order."""
+
+    def exchange(
+        self, *datasets: Rows, by: str, then: Callable[[pa.Table], pa.Table]
+    ) -> Rows:
+        """Bring rows with equal keys together.
+
+        `by` names a column of int64 or string that all datasets have, besides `id`. With several
+        datasets their columns are united (null where one has none) and a column `dataset` (int64)
+        tells them apart. `then` gets tables of whole groups sorted by (key, id, dataset) and may
+        depend on one group at a time only: how groups are divided over tables is not defined, and
+        neither is the order of the result's rows.
+        """
+
+    def reduce(self, rows: Rows, fold: Callable[[pa.Table], pa.Table]) -> pa.Table:
+        """Fold all rows into one table.
+
+        `fold` must be exact, commutative and associative, and must accept its own results mixed
+        with rows: fold(fold(a) + b) = fold(a + b). An empty dataset gives fold(no rows).
+        """
+
+    def load(self, rows: Rows) -> Iterable[pa.Table]:
+        """The rows, one file at a time, on the driver."""
+
+
+class GlobalStage(Stage):
+    """Looks at all documents before it judges."""
+
+    @abstractmethod
+    def prepare(self, verbs: Verbs, parts: Sequence[Part]) -> NarrowStage:
+        """Look, and return the narrow stage that carries the result to the documents.
+
+        `parts` are those that the recipe's `for:` leaves. Must be deterministic: after a kill it
+        is called again, and its calls of verbs must come in the same order with the same arguments.
+        """
+
+
+def check_verdicts(documents: pa.RecordBatch, outcome: Outcome) -> dict[str, Any]:
+    """Check the contract of `Outcome`; return {id: row of the verdict}. For the runner and tests."""
+    if not outcome.documents.column("id").equals(documents.column("id")):
+        raise ValueError("the stage did not return exactly the documents it was given, in order")
+    known = set(documents.column("id").to_pylist())
+    ids = outcome.verdicts.column("id").to_pylist()
+    if len(set(ids)) != len(ids) or not known.issuperset(ids):
+        raise ValueError("verdicts must name documents of the batch, each at most once")
+    return {document: row for row, document in enumerate(ids)}

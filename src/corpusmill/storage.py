@@ -1,0 +1,292 @@
+"""The only place that writes files: whole or not at all, checksummed, the same bytes each time.
+
+Paths are local paths or fsspec URLs. A local file is written under a temporary name in its folder,
+flushed to disk and renamed; object stores publish an upload when it is closed.
+"""
+
+import contextlib
+import glob
+import io
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.ipc
+import pyarrow.parquet as pq
+import xxhash
+
+from corpusmill.errors import FolderBusy, RunError, UsageError
+
+ROW_GROUP_ROWS = 4096
+"""Rows in a Parquet row group. Fixed: the same rows in other groups give other bytes."""
+
+TEMPORARY = ".writing-"
+"""Prefix of unfinished files; what a killed run left is removed by `remove_unfinished`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileInfo:
+    """A written file, as manifests record it."""
+
+    rows: int
+    bytes: int
+    xxh3: str
+    """xxh3-128 of the file's bytes, 32 hex digits."""
+
+
+def is_local(path: str) -> bool:
+    """Whether the path is on this machine's file system."""
+    return "://" not in path or path.startswith("file://")
+
+
+def join(folder: str, *names: str) -> str:
+    """A path below a folder, local or URL."""
+    return "/".join((folder.rstrip("/"), *names))
+
+
+def _filesystem(path: str) -> tuple[Any, str]:
+    try:
+        fs, inner = fsspec.core.url_to_fs(path)
+    except (ValueError, ImportError) as error:
+        raise UsageError(f"{path}: {error}") from None
+    return fs, inner
+
+
+def open_read(path: str) -> IO[bytes]:
+    """Open a file for reading bytes; a missing or unreadable one is an OSError."""
+    if is_local(path):
+        return open(path.removeprefix("file://"), "rb")
+    fs, inner = _filesystem(path)
+    stream: IO[bytes] = fs.open(inner, "rb")
+    return stream
+
+
+def read_bytes(path: str) -> bytes:
+    """The whole file."""
+    with open_read(path) as stream:
+        return stream.read()
+
+
+def write_atomic(path: str, data: bytes | memoryview) -> FileInfo:
+    """Write a file so that it is there whole or not at all."""
+    if is_local(path):
+        path = path.removeprefix("file://")
+        folder, name = os.path.split(path)
+        os.makedirs(folder or ".", exist_ok=True)
+        temporary = os.path.join(folder, f"{TEMPORARY}{os.getpid()}-{name}")
+        try:
+            with open(temporary, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise RunError(f"cannot write {path}: {error.strerror}") from None
+    else:
+        fs, inner = _filesystem(path)
+        with fs.open(inner, "wb") as stream:
+            stream.write(data)
+    return FileInfo(rows=0, bytes=len(data), xxh3=xxhash.xxh3_128_hexdigest(data))
+
+
+def write_parquet(path: str, table: pa.Table) -> FileInfo:
+    """Write a table as Parquet: one chunk per column, fixed row groups and options."""
+    sink = io.BytesIO()
+    pq.write_table(
+        table.combine_chunks(),
+        sink,
+        row_group_size=ROW_GROUP_ROWS,
+        compression="zstd",
+        compression_level=3,
+        use_dictionary=False,
+        write_statistics=False,
+    )
+    info = write_atomic(path, sink.getbuffer())
+    return FileInfo(rows=table.num_rows, bytes=info.bytes, xxh3=info.xxh3)
+
+
+def read_parquet(path: str, columns: list[str] | None = None) -> pa.Table:
+    """Read a Parquet file that this project wrote."""
+    with open_read(path) as stream:
+        try:
+            return pq.read_table(stream, columns=columns, use_threads=False)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise RunError(f"{path} is damaged: {error}") from None
+
+
+def write_ipc(path: str, table: pa.Table, metadata: dict[str, str] | None = None) -> FileInfo:
+    """Write a table as an uncompressed Arrow IPC file of exactly one record batch.
+
+    `metadata` replaces the schema's metadata, in sorted order.
+    """
+    schema = table.schema.with_metadata(dict(sorted(metadata.items())) if metadata else None)
+    batches = table.combine_chunks().to_batches()
+    if len(batches) > 1:
+        raise RunError(f"{path}: more than 2 GiB of text in one column of string type")
+    columns = batches[0].columns if batches else [pa.array([], f.type) for f in schema]
+    sink = io.BytesIO()
+    with pa.ipc.new_file(sink, schema) as writer:
+        writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
+    info = write_atomic(path, sink.getbuffer())
+    return FileInfo(rows=table.num_rows, bytes=info.bytes, xxh3=info.xxh3)
+
+
+def read_ipc(path: str) -> pa.Table:
+    """Read an Arrow IPC file whole; local ones through a memory map."""
+    try:
+        if is_local(path):
+            with pa.memory_map(path.removeprefix("file://"), "rb") as source:
+                return pa.ipc.open_file(source).read_all()
+        return pa.ipc.open_file(pa.BufferReader(read_bytes(path))).read_all()
+    except pa.ArrowInvalid as error:
+        raise RunError(f"{path} is damaged: {error}") from None
+
+
+def write_json(path: str, value: Any) -> FileInfo:
+    """Write JSON for people and machines: indented, keys in the order given."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    return write_atomic(path, (text + "\n").encode())
+
+
+def read_json(path: str) -> Any:
+    """Read JSON that this project wrote."""
+    try:
+        return json.loads(read_bytes(path))
+    except ValueError:
+        raise RunError(f"{path} is damaged: it is not JSON") from None
+
+
+def checksum_file(path: str) -> str:
+    """xxh3-128 of a file's bytes, 32 hex digits, read in blocks of 1 MiB."""
+    digest = xxhash.xxh3_128()
+    with open_read(path) as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def exists(path: str) -> bool:
+    """Whether there is a file or folder."""
+    if is_local(path):
+        return os.path.exists(path.removeprefix("file://"))
+    fs, inner = _filesystem(path)
+    return bool(fs.exists(inner))
+
+
+def file_size(path: str) -> int:
+    """Bytes of a file."""
+    if is_local(path):
+        return os.path.getsize(path.removeprefix("file://"))
+    fs, inner = _filesystem(path)
+    return int(fs.size(inner))
+
+
+def list_files(path: str) -> list[str]:
+    """All files below a folder, those that a pattern matches, or the file itself; sorted.
+
+    Links that lead out of the folder are not followed; hidden folders are listed like others.
+    """
+    if not is_local(path):
+        fs, inner = _filesystem(path)
+        found = fs.glob(inner) if glob.has_magic(inner) else fs.find(inner)
+        return sorted(fs.unstrip_protocol(name) for name in found)
+    path = path.removeprefix("file://")
+    if os.path.isdir(path):
+        files = []
+        for folder, folders, names in os.walk(path):
+            folders.sort()
+            files += [os.path.join(folder, name) for name in names]
+        return sorted(f for f in files if os.path.isfile(f) and _stays_inside(f, path))
+    if os.path.exists(path):
+        return [path]
+    matches = sorted(glob.glob(path, recursive=True))
+    return sorted({file for match in matches for file in list_files(match)})
+
+
+def _stays_inside(file: str, root: str) -> bool:
+    real = os.path.realpath(root)
+    return os.path.commonpath([os.path.realpath(file), real]) == real
+
+
+def publish(source: str, target: str) -> None:
+    """Make `target` the same file as `source`: a hard link where that works, else a copy."""
+    if is_local(source) and is_local(target):
+        os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
+        temporary = os.path.join(
+            os.path.dirname(target), f"{TEMPORARY}{os.getpid()}-{os.path.basename(target)}"
+        )
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+        os.replace(temporary, target)
+        # rename(2) does nothing when both names are links to one file already
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+    else:
+        write_atomic(target, read_bytes(source))
+
+
+def remove(path: str) -> None:
+    """Remove a file or a whole folder; not being there is fine."""
+    if is_local(path):
+        path = path.removeprefix("file://")
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+        return
+    fs, inner = _filesystem(path)
+    if fs.exists(inner):
+        fs.rm(inner, recursive=True)
+
+
+def remove_unfinished(folder: str) -> None:
+    """Remove what killed processes left half-written. Call it under the folder's lock."""
+    if is_local(folder):
+        for place, _, names in os.walk(folder):
+            for name in names:
+                if name.startswith(TEMPORARY):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(os.path.join(place, name))
+
+
+@contextlib.contextmanager
+def folder_lock(folder: str) -> Iterator[None]:
+    """Hold a folder for this process; a second process gets FolderBusy naming the first.
+
+    The lock goes with the process, however it ends. Object stores have no locks: there the caller
+    must see to it that a folder has one run.
+    """
+    if not is_local(folder):
+        yield
+        return
+    import fcntl
+
+    try:
+        os.makedirs(folder, exist_ok=True)
+        stream = open(os.path.join(folder, ".lock"), "a+")
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be used as an output folder: {error.strerror}") from None
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            stream.seek(0)
+            holder = stream.read().strip() or "another process"
+            raise FolderBusy(f"{folder} is busy: {holder} works in it") from None
+        stream.truncate(0)
+        stream.write(f"process {os.getpid()} on {socket.gethostname()}")
+        stream.flush()
+        yield
