@@ -3,6 +3,7 @@
 # make lint    the first three of these
 # make bench   MB of input per CPU-second for each stage
 # make clean   removes what these made, .venv included
+# make constraints   resolves constraints.txt again after a change of pyproject.toml
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -35,6 +36,7 @@ lint: .venv/installed
 	$(BIN)/ruff check $(wildcard $(CODE))
 	$(BIN)/ruff format --check $(wildcard $(CODE))
 	$(BIN)/mypy
+	$(BIN)/mypy $(wildcard tests benchmarks)
 	$(BIN)/lint-imports
 
 test: lint
@@ -42,3 +44,15 @@ test: lint
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/line.py
+
+# Versions that still fit are kept. The pins hold for both builds of torch: the CPU build needs fewer
+# of them, and pip takes it where it finds one.
+constraints:
+	test -x .uv/bin/uv || { $(PYTHON) -m venv .uv && .uv/bin/python -m pip install -q uv; }
+	.uv/bin/uv pip compile -q --all-extras --no-annotate --python-version 3.11 \
+		--custom-compile-command 'make constraints' pyproject.toml -o constraints.txt
+
+clean:
+	rm -rf .venv .uv out build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf src/corpusmill.egg-info

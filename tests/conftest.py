@@ -1,0 +1,29 @@
+"""What every test may ask for: the repository's root and the real inputs that lie beside it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Set before a test module imports a library that reads them: no test fetches or reports anything.
+os.environ.update(
+    HF_HUB_OFFLINE="1",
+    TOKENIZERS_PARALLELISM="false",
+    TLDEXTRACT_PUBLIC_SUFFIX_LIST_URLS="",
+    RAY_USAGE_STATS_ENABLED="0",
+)
+
+
+@pytest.fixture(scope="session")
+def repo_root() -> Path:
+    """The root of the checkout."""
+    return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data(repo_root: Path) -> Path:
+    """Real web archives, books and word lists, which are not part of the project."""
+    folder = repo_root.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("real inputs: there is no folder ../shared/data beside the repository")
+    return folder
