@@ -45,12 +45,14 @@ def derived_id(original: str, operation: str, number: int) -> str:
     return xxhash.xxh3_128_hexdigest(f"{original}\0{operation}\0{number}".encode())
 
 
-def id_fraction(ids: pa.Array | pa.ChunkedArray, seed: int, purpose: str) -> npt.NDArray[np.float64]:
+def id_fraction(
+    ids: pa.Array | pa.ChunkedArray, seed: int, purpose: str
+) -> npt.NDArray[np.float64]:
     """A keyed hash of each id as a fraction in [0, 1): samples and splits are cut with it.
 
     `purpose` keeps independent choices independent (a sample of documents and their split, say).
     """
-    hashed = (xxhash.xxh3_64_intdigest(f"{purpose}\0{i}", seed=seed) for i in ids.to_pylist())
+    hashed = (xxhash.xxh3_64_intdigest(f"{purpose}\0{i}".encode(), seed=seed) for i in ids.to_pylist())
     # 53 bits fit a float exactly, so the comparison with a share is the same everywhere.
     return np.fromiter((h >> 11 for h in hashed), np.float64, len(ids)) / float(1 << 53)
 

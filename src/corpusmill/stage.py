@@ -191,6 +191,9 @@ class Verbs(Protocol):
         with rows: fold(fold(a) + b) = fold(a + b). An empty dataset gives fold(no rows).
         """
 
+    def each(self, task: Callable[[Any], None], items: Sequence[Any]) -> None:
+        """Run a picklable task on every item; it writes files of its own, the same each time."""
+
     def load(self, rows: Rows) -> Iterable[pa.Table]:
         """The rows, one file at a time, on the driver."""
 
@@ -204,6 +207,17 @@ class GlobalStage(Stage):
 
         `parts` are those that the recipe's `for:` leaves. Must be deterministic: after a kill it
         is called again, and its calls of verbs must come in the same order with the same arguments.
+        """
+
+
+class SinkStage(Stage):
+    """Turns the documents into something else; the line ends here."""
+
+    @abstractmethod
+    def write(self, verbs: Verbs, parts: Sequence[Part], target: str) -> list[str]:
+        """Write files below `target`; return what the user should be told.
+
+        Deterministic and repeatable like `GlobalStage.prepare`.
         """
 
 

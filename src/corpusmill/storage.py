@@ -150,6 +150,28 @@ def read_ipc(path: str) -> pa.Table:
         raise RunError(f"{path} is damaged: {error}") from None
 
 
+def write_ipc_batches(path: str, tables: list[pa.Table]) -> None:
+    """Write tables of one schema as an Arrow IPC file with one record batch each."""
+    sink = io.BytesIO()
+    with pa.ipc.new_file(sink, tables[0].schema) as writer:
+        for table in tables:
+            batches = table.combine_chunks().to_batches()
+            empty = [pa.array([], field.type) for field in table.schema]
+            writer.write_batch(
+                batches[0] if batches else pa.RecordBatch.from_arrays(empty, schema=table.schema)
+            )
+    write_atomic(path, sink.getbuffer())
+
+
+def read_ipc_batch(path: str, number: int) -> pa.Table:
+    """Read one record batch of an Arrow IPC file."""
+    if is_local(path):
+        with pa.memory_map(path.removeprefix("file://"), "rb") as source:
+            return pa.Table.from_batches([pa.ipc.open_file(source).get_batch(number)])
+    reader = pa.ipc.open_file(pa.BufferReader(read_bytes(path)))
+    return pa.Table.from_batches([reader.get_batch(number)])
+
+
 def write_json(path: str, value: Any) -> FileInfo:
     """Write JSON for people and machines: indented, keys in the order given."""
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
