@@ -1,0 +1,191 @@
+"""What manifest.json says of a folder of token shards; the file is checksummed by itself."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import xxhash
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from corpusmill import storage
+from corpusmill.errors import RunError, UsageError
+from corpusmill.tokenize.vocabulary import Vocabulary
+
+FORMAT = 1
+"""Raised when a reader of this version could not read the shards of the next."""
+
+MANIFEST_FILE = "manifest.json"
+TOKENIZER_FILE = "tokenizer.json"
+
+Count = Annotated[int, Field(ge=0)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")]
+"""A file name without folders: a manifest from elsewhere must not lead out of its folder."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class TokenizerInfo(_Record):
+    """The vocabulary that the tokens are numbers of."""
+
+    file: Name
+    """Beside the manifest."""
+    hash: str
+    """xxh3-128 of that file."""
+    vocab_size: int = Field(ge=1)
+    dtype: Literal["uint16", "uint32"]
+    special_ids: dict[str, Count]
+    end_of_text: Count
+    """Id of the token that ends every document."""
+
+
+class SourceRun(_Record):
+    """Consecutive rows of one source in a shard."""
+
+    source: str
+    rows: Count
+    tokens: Count
+
+
+class ShardInfo(_Record):
+    """One shard."""
+
+    name: Name
+    split: Name
+    rows: Count
+    tokens: Count
+    text_bytes: Count
+    """UTF-8 bytes of the documents' text: what bits per byte are counted over."""
+    bytes: Count
+    """Size of the file."""
+    xxh3: str
+    runs: tuple[SourceRun, ...]
+    """In row order."""
+
+
+class SplitTotals(_Record):
+    """What a split holds."""
+
+    documents: Count
+    tokens: Count
+    text_bytes: Count
+
+
+class SourceTotals(_Record):
+    """What a source holds, over all splits."""
+
+    documents: Count
+    tokens: Count
+
+
+class Mixture(_Record):
+    """In which proportions training sees the sources."""
+
+    weights: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(min_length=1)
+    """Source -> weight, on any scale. A source that is not named is not trained on."""
+    max_repetitions: float = Field(ge=1, allow_inf_nan=False)
+    """How often an epoch may go through a source: the source that gets there first ends it."""
+
+
+class Manifest(_Record):
+    """What a folder of shards holds."""
+
+    format: Literal[1]
+    seed: int
+    """Of the keyed hash that divides documents over splits."""
+    tokenizer: TokenizerInfo
+    shards: tuple[ShardInfo, ...]
+    splits: dict[Name, SplitTotals]
+    sources: dict[str, SourceTotals]
+    mixture: Mixture | None
+    """None: every token is seen once per epoch."""
+    xxh3: str = ""
+    """Of everything above, as canonical JSON: identifies the shards to those who read them."""
+
+    def of_split(self, split: str) -> tuple[ShardInfo, ...]:
+        """The shards of a split, in order. Raises UsageError if there are none."""
+        shards = tuple(shard for shard in self.shards if shard.split == split)
+        if not shards:
+            splits = ", ".join(sorted(self.splits)) or "none"
+            raise UsageError(f"the shards have no split {split!r}; there is: {splits}")
+        return shards
+
+
+def build_manifest(
+    seed: int, vocabulary: Vocabulary, shards: Sequence[ShardInfo], mixture: Mixture | None
+) -> Manifest:
+    """Sum up the shards, given in order, and seal the result with its checksum."""
+    splits: dict[str, dict[str, int]] = {}
+    sources: dict[str, dict[str, int]] = {}
+    for shard in shards:
+        _add(splits, shard.split, documents=shard.rows, tokens=shard.tokens)
+        _add(splits, shard.split, text_bytes=shard.text_bytes)
+        for run in shard.runs:
+            _add(sources, run.source, documents=run.rows, tokens=run.tokens)
+    content = {
+        "format": FORMAT,
+        "seed": seed,
+        "tokenizer": {
+            "file": TOKENIZER_FILE,
+            "hash": vocabulary.hash,
+            "vocab_size": vocabulary.size,
+            "dtype": vocabulary.dtype,
+            "special_ids": vocabulary.special_ids,
+            "end_of_text": vocabulary.end_of_text,
+        },
+        "shards": [shard.model_dump(mode="json") for shard in shards],
+        "splits": splits,
+        "sources": sources,
+        "mixture": None if mixture is None else mixture.model_dump(mode="json"),
+    }
+    return Manifest.model_validate({**content, "xxh3": _checksum(content)})
+
+
+def write_manifest(folder: str, manifest: Manifest) -> None:
+    """Write manifest.json: the last file of the folder, for with it the shards are finished."""
+    storage.write_json(storage.join(folder, MANIFEST_FILE), manifest.model_dump(mode="json"))
+
+
+def read_manifest(folder: str) -> Manifest:
+    """Read and check manifest.json: UsageError if it is none, RunError if it is damaged."""
+    path = storage.join(folder, MANIFEST_FILE)
+    if not storage.exists(path):
+        raise UsageError(
+            f"{folder}: holds no token shards ({MANIFEST_FILE} is missing): "
+            "name the folder `shards` of a finished run"
+        )
+    try:
+        content = storage.read_json(path)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from None
+    if not isinstance(content, dict) or "format" not in content:
+        raise UsageError(f"{path}: is not a manifest of token shards")
+    if content["format"] != FORMAT:
+        raise UsageError(
+            f"{path}: has format {content['format']!r}; this version reads format {FORMAT}"
+        )
+    sealed = content.get("xxh3")
+    if sealed != _checksum({k: v for k, v in content.items() if k != "xxh3"}):
+        raise RunError(
+            f"{path} is damaged, or was changed by hand: its checksum does not fit. "
+            "Change the recipe and run it with --update instead"
+        )
+    try:
+        manifest = Manifest.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise UsageError(f"{path}: {place}: {first['msg']}") from None
+    return manifest
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return xxhash.xxh3_128_hexdigest(text.encode())
+
+
+def _add(totals: dict[str, dict[str, int]], name: str, **counts: int) -> None:
+    entry = totals.setdefault(name, {})
+    for key, count in counts.items():
+        entry[key] = entry.get(key, 0) + count

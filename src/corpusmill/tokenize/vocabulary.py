@@ -1,0 +1,204 @@
+"""Which tokens there are: a byte-level BPE vocabulary, trained on the corpus or given.
+
+Every vocabulary is lossless: decoding gives back each UTF-8 text exactly. One that is not (a
+normaliser, lower-casing, an unknown token) is refused when it is loaded.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import xxhash
+
+from corpusmill import storage
+from corpusmill.document import id_fraction
+from corpusmill.errors import UsageError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+END_OF_TEXT = "<|endoftext|>"
+"""Ends every document in a shard. GPT-2's name for it."""
+
+END_OF_TEXT_NAMES = (END_OF_TEXT, "<|end_of_text|>", "</s>", "<eos>", "<|im_end|>")
+"""What given tokenizers call the token that ends a document; the first that is there is used."""
+
+TRAINING_BYTES = 256 << 20
+"""UTF-8 bytes of text that a vocabulary is trained on at most: bounds the trainer's memory."""
+
+LONGEST_RUN = 256
+"""Characters without white space that training takes as one word. The trainer holds every distinct
+word in memory, and a word of many megabytes teaches nothing."""
+
+BYTES = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vocabulary:
+    """A tokenizer.json in canonical form, and what the shards record of it."""
+
+    data: bytes
+    """Canonical JSON: sorted keys, no truncation, padding or dropout; what lies beside shards."""
+    hash: str
+    """xxh3-128 of `data`, 32 hex digits."""
+    size: int
+    """Largest token id + 1."""
+    special_ids: dict[str, int]
+    """Tokens that never come from a document's text, with their ids."""
+    end_of_text: int
+    """Id of the token that ends every document."""
+
+    @property
+    def dtype(self) -> Literal["uint16", "uint32"]:
+        """The smallest type of token that shards offer for this size."""
+        return "uint16" if self.size <= 1 << 16 else "uint32"
+
+    def tokenizer(self) -> "Tokenizer":
+        """The library's object, set so that a special token's name in a text is plain text."""
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_str(self.data.decode())
+        tokenizer.encode_special_tokens = True
+        return tokenizer
+
+
+def train_bpe(
+    texts: Iterable[str], vocab_size: int, special_tokens: tuple[str, ...] = (END_OF_TEXT,)
+) -> bytes:
+    """Train a byte-level BPE and return its tokenizer.json; any order of `texts` gives the same.
+
+    All 256 bytes are tokens, so that every text can be written in it. Where the texts do not hold
+    enough different pairs, the result is smaller than `vocab_size`: pairs seen once are no tokens.
+    Raises UsageError for a size or special tokens that cannot be.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    if END_OF_TEXT not in special_tokens or len(set(special_tokens)) < len(special_tokens):
+        raise UsageError(f"special tokens must be different and hold {END_OF_TEXT!r}")
+    smallest = BYTES + len(special_tokens)
+    if vocab_size < smallest:
+        raise UsageError(
+            f"vocab_size: {vocab_size} is too small: {BYTES} bytes and {len(special_tokens)} "
+            f"special tokens need {smallest}"
+        )
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        min_frequency=2,
+        special_tokens=list(special_tokens),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    pieces = (piece for text in texts for piece in training_pieces(text))
+    tokenizer.train_from_iterator(pieces, trainer)
+    return _canonical(json.loads(tokenizer.to_str()))
+
+
+_LONG_RUN = re.compile(rf"\S{{{LONGEST_RUN + 1}}}")
+_RUN = re.compile(rf"\s*\S{{1,{LONGEST_RUN}}}")
+
+
+def training_pieces(text: str) -> Iterator[str]:
+    """The text whole, or in pieces of at most LONGEST_RUN unbroken characters if it has longer."""
+    if _LONG_RUN.search(text):
+        yield from (match.group() for match in _RUN.finditer(text))
+    else:
+        yield text
+
+
+def in_training_sample(
+    ids: pa.Array | pa.ChunkedArray, seed: int, share: float
+) -> npt.NDArray[np.bool_]:
+    """Which documents a vocabulary is trained on, shape [documents]: a keyed hash of the id.
+
+    `share` is TRAINING_BYTES over the bytes of the corpus, or 1 for all of a smaller one.
+    """
+    return id_fraction(ids, seed, "vocabulary") < share
+
+
+def load_tokenizer(source: str | bytes) -> Vocabulary:
+    """Load a tokenizer.json, by path or content. Raises UsageError if it cannot serve, and why."""
+    if isinstance(source, bytes):
+        name, data = "tokenizer.json", source
+    else:
+        name = source
+        try:
+            data = storage.read_bytes(source)
+        except OSError as error:
+            raise UsageError(f"{name}: cannot be read: {error.strerror or error}") from None
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError):
+        raise UsageError(f"{name}: is not JSON") from None
+    if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
+        raise UsageError(f"{name}: is not a tokenizer.json of the `tokenizers` library")
+    if content.get("normalizer") is not None:
+        raise UsageError(f"{name}: has a normalizer, which changes the text: {_WANTED}")
+    content["truncation"] = content["padding"] = None
+    if "dropout" in content["model"]:
+        content["model"]["dropout"] = None
+    canonical = _canonical(content)
+    tokenizer = _library_object(name, canonical)
+    special_ids = {
+        token.content: number
+        for number, token in sorted(tokenizer.get_added_tokens_decoder().items())
+        if token.special
+    }
+    end_of_text = next((special_ids[n] for n in END_OF_TEXT_NAMES if n in special_ids), None)
+    if end_of_text is None:
+        raise UsageError(
+            f"{name}: has no token that ends a document: "
+            f"one of {', '.join(END_OF_TEXT_NAMES)} must be a special token"
+        )
+    return Vocabulary(
+        data=canonical,
+        hash=xxhash.xxh3_128_hexdigest(canonical),
+        size=max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1,
+        special_ids=special_ids,
+        end_of_text=end_of_text,
+    )
+
+
+_WANTED = "only tokenizers that give every text back unchanged are supported (byte-level BPE)"
+
+
+def _canonical(content: dict[str, Any]) -> bytes:
+    # Not the library's own form: it may differ between its versions, and the hash must not.
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _library_object(name: str, canonical: bytes) -> "Tokenizer":
+    """Build the library's object and see that it is lossless."""
+    from tokenizers import Tokenizer
+
+    probe = _probe_text()
+    try:
+        tokenizer = Tokenizer.from_str(canonical.decode())
+        tokenizer.encode_special_tokens = True
+        special = "".join(t.content for t in tokenizer.get_added_tokens_decoder().values())
+        probe += special
+        ids = tokenizer.encode(probe, add_special_tokens=False).ids
+        decoded = tokenizer.decode(ids, skip_special_tokens=False)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic of the library's is no Exception
+        raise UsageError(f"{name}: is not a usable tokenizer.json: {error}") from None
+    if decoded != probe:
+        raise UsageError(f"{name}: does not give a text back as it was: {_WANTED}")
+    return tokenizer
+
+
+def _probe_text() -> str:
+    """A text with every byte that UTF-8 uses, and what lossy tokenizers change."""
+    two_bytes = "".join(map(chr, range(0x800)))
+    lead_bytes = "".join(chr(max(0x800, n << 12)) for n in range(16) if n != 0xD)
+    four_bytes = "".join(chr(n << 16) for n in range(1, 17))
+    return f"{two_bytes}{lead_bytes}\ud7ff{four_bytes}  Two  Spaces \r\n\t e\u0301 \ufb01 \u3000 "
