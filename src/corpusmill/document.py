@@ -52,7 +52,9 @@ def id_fraction(
 
     `purpose` keeps independent choices independent (a sample of documents and their split, say).
     """
-    hashed = (xxhash.xxh3_64_intdigest(f"{purpose}\0{i}".encode(), seed=seed) for i in ids.to_pylist())
+    hashed = (
+        xxhash.xxh3_64_intdigest(f"{purpose}\0{i}".encode(), seed=seed) for i in ids.to_pylist()
+    )
     # 53 bits fit a float exactly, so the comparison with a share is the same everywhere.
     return np.fromiter((h >> 11 for h in hashed), np.float64, len(ids)) / float(1 << 53)
 

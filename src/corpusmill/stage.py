@@ -111,6 +111,15 @@ class Stage(BaseModel):
         """Names of the scores that the stage sets."""
         return ()
 
+    def named_files(self) -> dict[str, list[str]]:
+        """Setting -> the files it names, of `path_settings`."""
+        values = {name: getattr(self, name) for name in self.path_settings}
+        return {
+            name: [value] if isinstance(value, str) else list(value)
+            for name, value in values.items()
+            if value
+        }
+
     def check(self) -> None:
         """Raise UsageError for what can be known to be wrong before any document is read.
 
@@ -172,9 +181,7 @@ class Verbs(Protocol):
     def map(self, parts: Sequence[Part], measure: Measure) -> Rows:
         """Measure every part; one file of rows per part, in part order."""
 
-    def exchange(
-        self, *datasets: Rows, by: str, then: Callable[[pa.Table], pa.Table]
-    ) -> Rows:
+    def exchange(self, *datasets: Rows, by: str, then: Callable[[pa.Table], pa.Table]) -> Rows:
         """Bring rows with equal keys together.
 
         `by` names a column of int64 or string that all datasets have, besides `id`. With several
@@ -214,15 +221,17 @@ class SinkStage(Stage):
     """Turns the documents into something else; the line ends here."""
 
     @abstractmethod
-    def write(self, verbs: Verbs, parts: Sequence[Part], target: str) -> list[str]:
+    def write(
+        self, verbs: Verbs, parts: Sequence[Part], target: str, earlier: Sequence[Stage]
+    ) -> list[str]:
         """Write files below `target`; return what the user should be told.
 
-        Deterministic and repeatable like `GlobalStage.prepare`.
+        `earlier` are the recipe's stages in front of this one. Deterministic and repeatable like `GlobalStage.prepare`.
         """
 
 
 def check_verdicts(documents: pa.RecordBatch, outcome: Outcome) -> dict[str, Any]:
-    """Check the contract of `Outcome`; return {id: row of the verdict}. For the runner and tests."""
+    """Check the contract of `Outcome`; return the row of each id's verdict."""
     if not outcome.documents.column("id").equals(documents.column("id")):
         raise ValueError("the stage did not return exactly the documents it was given, in order")
     known = set(documents.column("id").to_pylist())

@@ -296,12 +296,12 @@ def folder_lock(folder: str) -> Iterator[None]:
         return
     import fcntl
 
-    try:
-        os.makedirs(folder, exist_ok=True)
-        stream = open(os.path.join(folder, ".lock"), "a+")
-    except OSError as error:
-        raise UsageError(f"{folder}: cannot be used as an output folder: {error.strerror}") from None
-    with stream:
+    with contextlib.ExitStack() as stack:
+        try:
+            os.makedirs(folder, exist_ok=True)
+            stream = stack.enter_context(open(os.path.join(folder, ".lock"), "a+"))
+        except OSError as error:
+            raise UsageError(f"{folder}: cannot be an output folder: {error.strerror}") from None
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -17,7 +17,6 @@ import pyarrow as pa
 from corpusmill import storage
 from corpusmill.document import byte_lengths, document_id, document_schema, id_fraction
 from corpusmill.document import metadata_entries as entries
-from corpusmill.errors import UsageError
 from corpusmill.pipelines.judge import Judged, judge
 from corpusmill.pipelines.ledger import Counts, ledger_schema, part_path
 from corpusmill.pipelines.part import Journal, close_other_stages, open_stage
@@ -51,10 +50,7 @@ class InputFile:
 
 def list_inputs(source: Source) -> list[InputFile]:
     """The files of a source, sorted by relative path; an empty list when there are none."""
-    if storage.is_local(source.path):
-        root = _root(source.path)
-    else:
-        root = source.path.rsplit("/", 1)[0]
+    root = _root(source.path)
     files = []
     for path in storage.list_files(source.path):
         relative = os.path.relpath(path, root) if storage.is_local(path) else path[len(root) + 1 :]
@@ -75,6 +71,8 @@ def list_inputs(source: Source) -> list[InputFile]:
 
 
 def _root(path: str) -> str:
+    if not storage.is_local(path):
+        return path.rsplit("/", 1)[0]
     if os.path.isdir(path):
         return path
     folder = os.path.dirname(path)
@@ -327,10 +325,10 @@ def number_chunk(task: NumberTask) -> None:
     storage.write_parquet(part_path(task.run, f"ledger/{INGEST}", task.number), ledger)
 
 
-def no_documents(source: Source, files: int, skipped: Counter[str]) -> UsageError:
-    """The error for a source that holds nothing to read."""
+def no_documents(source: Source, files: int, skipped: Counter[str]) -> str:
+    """What to tell about a source that holds nothing to read."""
     if not files:
-        return UsageError(f"source {source.name!r}: no file at {source.path}")
+        return f"source {source.name!r}: no file at {source.path}"
     reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(skipped.items()))
     what = f" (skipped: {reasons})" if reasons else ""
-    return UsageError(f"source {source.name!r}: no document in {files} file(s){what}")
+    return f"source {source.name!r}: no document in {files} file(s){what}"

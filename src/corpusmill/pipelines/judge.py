@@ -88,9 +88,7 @@ def judge(
         _record(rows, outcome, verdicts, into)
 
 
-def _record(
-    rows: pa.RecordBatch, outcome: Outcome, verdicts: dict[str, int], into: Judged
-) -> None:
+def _record(rows: pa.RecordBatch, outcome: Outcome, verdicts: dict[str, int], into: Judged) -> None:
     documents = outcome.documents
     counts = into.counts
     counts.found += rows.num_rows
@@ -132,4 +130,3 @@ def _quarantine(row: pa.RecordBatch, reason: str, detail: str | None, into: Judg
     into.ledger.append({**values, **verdict, "value": None, "threshold": None, "scores": scores})
     into.counts.found += 1
     into.counts.quarantined += 1
-

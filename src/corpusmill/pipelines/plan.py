@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import xxhash
 
 from corpusmill import storage
 from corpusmill.errors import UsageError, one_of
-from corpusmill.pipelines.ingest import INGEST, InputFile, list_inputs
+from corpusmill.pipelines.ingest import INGEST, InputFile, list_inputs, no_documents
 from corpusmill.pipelines.recipe import Recipe, find_stage
 from corpusmill.privacy.keys import load_key
 from corpusmill.stage import GlobalStage, NarrowStage, SinkStage, Stage
@@ -82,13 +83,20 @@ def with_seed(stage: Stage, seed: int) -> Stage:
 
 
 def find_inputs(recipe: Recipe) -> dict[str, list[InputFile]]:
-    """The files of each source, in the order in which sources are read: by name."""
+    """The files of each source, in the order in which sources are read: by name.
+
+    A source may be an empty folder; a path at which there is nothing at all is a mistake, and so
+    are sources that have no file between them.
+    """
     found = {}
     for source in sorted(recipe.sources, key=lambda source: source.name):
-        files = list_inputs(source)
-        if not files:
+        found[source.name] = list_inputs(source)
+        if not found[source.name] and not storage.exists(source.path):
             raise UsageError(f"source {source.name!r}: no file at {source.path}")
-        found[source.name] = files
+    if not any(found.values()):
+        raise UsageError(
+            "no input: " + "; ".join(no_documents(s, 0, Counter()) for s in recipe.sources)
+        )
     return found
 
 
@@ -154,11 +162,8 @@ def fingerprints(
 def stage_settings(stage: Stage) -> dict[str, Any]:
     """A stage's settings with the content of its files and a check value of its secrets."""
     settings = stage.model_dump(mode="json", by_alias=True)
-    for name in stage.path_settings:
-        value = settings.get(name)
-        for path in [value] if isinstance(value, str) else value or []:
-            settings[f"content of {name}: {path.rsplit('/', 1)[-1]}"] = _content(path)
-        settings.pop(name, None)
+    for name, paths in stage.named_files().items():
+        settings[name] = [[path.rsplit("/", 1)[-1], _content(path)] for path in paths]
     for name in stage.secret_settings:
         reference = settings.get(name)
         if reference:

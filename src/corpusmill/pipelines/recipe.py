@@ -1,6 +1,8 @@
 """The recipe: what to read and which steps to take, as YAML or as Python, checked as a whole."""
 
+import glob
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -36,7 +38,7 @@ class Recipe(BaseModel):
     seed: int = Field(default=1, ge=0, lt=1 << 63)
     """Decides every choice that is left to chance."""
     part_mb: float = Field(default=64, gt=0, le=1024)
-    """Megabytes at which sources are split into parts; a worker holds a few parts' worth of text."""
+    """Megabytes at which sources are split into parts; a worker holds a few parts of text."""
     max_quarantined_ratio: float = Field(default=0.05, ge=0, le=1)
     """A source with more quarantined documents than this share (and than 20) fails the run."""
     limit: int | None = Field(default=None, ge=1)
@@ -75,6 +77,12 @@ class Recipe(BaseModel):
                     raise ValueError(
                         f"stages[{number}].{stage.name}.for: no source is called or of kind "
                         + one_of(target, known)
+                    )
+            for source_name in getattr(stage, "weights", {}):
+                if source_name not in names:
+                    raise ValueError(
+                        f"stages[{number}].{stage.name}.weights: source "
+                        + one_of(source_name, names)
                     )
         stage_names = [stage.name for stage in self.stages]
         for only_once in ("mix", "tokenize"):
@@ -179,7 +187,31 @@ def load_recipe(path: str, overrides: Sequence[str] = ()) -> Recipe:
     located = _Located(text, path)
     if not isinstance(located.value, dict):
         raise UsageError(f"{path}: a recipe is a YAML mapping with name, sources and stages")
-    return check_recipe(located.value, overrides, located)
+    recipe = check_recipe(located.value, overrides, located)
+    return resolve_paths(recipe, os.path.dirname(path))
+
+
+def resolve_paths(recipe: Recipe, folder: str) -> Recipe:
+    """The recipe with absolute paths: relative ones are looked up from the current folder, then
+    from the recipe's own."""
+
+    def resolve(path: str) -> str:
+        if not storage.is_local(path) or os.path.isabs(path):
+            return path
+        beside = os.path.join(folder, path)
+        return os.path.abspath(beside if not glob.glob(path) and glob.glob(beside) else path)
+
+    def resolve_stage(stage: Stage) -> Stage:
+        update = {}
+        for name, paths in stage.named_files().items():
+            resolved = [resolve(path) for path in paths]
+            value = getattr(stage, name)
+            update[name] = resolved[0] if isinstance(value, str) else type(value)(resolved)
+        return stage.model_copy(update=update) if update else stage
+
+    sources = [s.model_copy(update={"path": resolve(s.path)}) for s in recipe.sources]
+    stages = [resolve_stage(stage) for stage in recipe.stages]
+    return recipe.model_copy(update={"sources": tuple(sources), "stages": tuple(stages)})
 
 
 def check_recipe(

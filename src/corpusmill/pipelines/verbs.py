@@ -43,9 +43,7 @@ class EngineVerbs:
             ),
         )
 
-    def exchange(
-        self, *datasets: Rows, by: str, then: Callable[[pa.Table], pa.Table]
-    ) -> Rows:
+    def exchange(self, *datasets: Rows, by: str, then: Callable[[pa.Table], pa.Table]) -> Rows:
         """Bring rows with equal keys together."""
         files = [path for dataset in datasets for path in dataset.paths]
         if not files:
@@ -57,7 +55,9 @@ class EngineVerbs:
                     datasets=tuple(dataset.paths for dataset in datasets),
                     by=by,
                     then=then,
-                    partitions=max(1, math.ceil(sum(map(storage.file_size, files)) / PARTITION_BYTES)),
+                    partitions=max(
+                        1, math.ceil(sum(map(storage.file_size, files)) / PARTITION_BYTES)
+                    ),
                     folder=folder,
                 )
             ),

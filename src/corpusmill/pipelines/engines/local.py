@@ -22,6 +22,7 @@ from corpusmill.pipelines.engines.engine import ExchangeTask
 ATTEMPTS = 3
 """How often an item is tried when its worker dies."""
 
+
 class LocalEngine:
     """Tasks on `workers` child processes; a killed worker's item is run again in a new one."""
 

@@ -1,0 +1,395 @@
+"""The command line: reads arguments, prints results, and turns errors into exit codes.
+
+Only typer and pydantic are imported here; every command imports what it needs.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from corpusmill import __version__
+from corpusmill.errors import MillError, UsageError
+
+if TYPE_CHECKING:
+    from corpusmill.pipelines.run import Progress
+    from corpusmill.pipelines.ledger import RunRecord
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="corpusmill",
+    help="Raw web crawls, books and source code to language-model training data.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class Engine(StrEnum):
+    """Where the work is done."""
+
+    local = "local"
+    ray = "ray"
+    spark = "spark"
+
+
+class Format(StrEnum):
+    """What `export` writes."""
+
+    jsonl_zst = "jsonl.zst"
+    parquet = "parquet"
+    hf = "hf"
+
+
+Run = Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="a.b=c", help="Change a setting; repeatable.")
+]
+
+
+def main() -> None:
+    """Entry point of the command `corpusmill`."""
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as leaving:
+        sys.exit(leaving.exit_code)
+    except typer.Abort:
+        sys.exit(INTERRUPTED)
+    except KeyboardInterrupt:
+        _complain("interrupted: the same command goes on from here")
+        sys.exit(INTERRUPTED)
+    except MillError as error:
+        _complain(str(error))
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception as error:
+        if hasattr(error, "show"):  # click's own: a wrong option, a missing argument
+            error.show()
+            sys.exit(UsageError.exit_code)
+        raise
+
+
+def _complain(message: str) -> None:
+    typer.echo(f"corpusmill: {message}", err=True)
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+def _show(renderable: Any) -> None:
+    from rich.console import Console
+
+    Console(soft_wrap=False).print(renderable)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"corpusmill {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    what: Annotated[
+        list[str],
+        typer.Argument(metavar="RECIPE|INPUT...", help="A recipe (.yaml), or files and folders."),
+    ],
+    out: Annotated[str, typer.Option("--out", metavar="RUN", help="Folder of the run.")],
+    engine: Annotated[Engine, typer.Option(help="Where the work is done.")] = Engine.local,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Worker processes; default: all cores.")
+    ] = None,
+    settings: Settings = None,
+    until: Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after STAGE.")] = None,
+    only: Annotated[
+        str | None, typer.Option(metavar="STAGE", help="Run STAGE again from its recorded input.")
+    ] = None,
+    update: Annotated[
+        bool, typer.Option("--update", help="Run changed stages, and what follows, again.")
+    ] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Read N documents at most.")
+    ] = None,
+    sample: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="Read a share of the documents.")
+    ] = None,
+    retry_quarantined: Annotated[
+        bool, typer.Option("--retry-quarantined", help="Try quarantined documents once more.")
+    ] = False,
+    discard_stages: Annotated[
+        bool, typer.Option("--discard-stages", help="Remove raw text and barriers at the end.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a recipe, or the default recipe on files and folders; the same command resumes."""
+    from corpusmill.pipelines.oneshot import recipe_for
+    from corpusmill.pipelines.run import run as run_recipe
+    from corpusmill.report.html import write_report
+
+    if limit is not None and sample is not None:
+        raise UsageError("--limit and --sample exclude each other")
+    overrides = list(settings or [])
+    overrides += [f"limit={limit}"] if limit is not None else []
+    overrides += [f"sample={sample}"] if sample is not None else []
+    recipe, notes = recipe_for(what, overrides)
+    for note in notes:
+        typer.echo(note, err=True)
+    with _progress(quiet=as_json) as progress:
+        record = run_recipe(
+            recipe,
+            out,
+            engine=engine.value,
+            workers=workers,
+            until=until,
+            only=only,
+            update=update,
+            retry_quarantined=retry_quarantined,
+            discard_stages=discard_stages,
+            progress=progress,
+        )
+    report_path = write_report(out)
+    _finished(out, record, report_path, as_json)
+
+
+def _finished(out: str, record: "RunRecord", report_path: str, as_json: bool) -> None:
+    from corpusmill import storage
+    from corpusmill.report.terminal import funnel_data, funnel_view
+
+    quarantined = sum(stage.counts.quarantined for stage in record.stages)
+    left = record.stages[-1].counts.out
+    shards = storage.join(out, "shards")
+    places = {
+        "documents": storage.join(out, "documents"),
+        "ledger": storage.join(out, "ledger"),
+        "report": report_path,
+        "record": storage.join(out, "run.json"),
+    }
+    if storage.exists(storage.join(shards, "manifest.json")):
+        places["shards"] = shards
+    if as_json:
+        _print_json(
+            {
+                "run": out,
+                "documents": left,
+                "quarantined": quarantined,
+                "notes": record.notes,
+                "places": places,
+                "stages": [stage.to_json() for stage in record.stages],
+            }
+        )
+        return
+    _show(funnel_view(funnel_data(record)))
+    typer.echo(f"{left} documents left; {quarantined} quarantined; every document is accounted for")
+    if not left:
+        typer.echo("warning: every document was dropped")
+    for name, place in places.items():
+        typer.echo(f"  {name:<10} {place}")
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator["Progress"]:
+    from corpusmill.pipelines.run import Silent
+
+    if quiet:
+        yield Silent()
+    elif sys.stderr.isatty():
+        from corpusmill.report.progress import Bars
+
+        with Bars() as bars:
+            yield bars
+    else:
+        from corpusmill.report.progress import Lines
+
+        yield Lines(lambda text: typer.echo(text, err=True))
+
+
+@app.command()
+def plan(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe (.yaml).")],
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a recipe and print its steps and an estimate of disk; reads no document."""
+    from corpusmill.pipelines.plan import describe
+    from corpusmill.pipelines.recipe import load_recipe
+    from corpusmill.report.plan_view import plan_view
+
+    loaded = load_recipe(recipe, settings or [])
+    for stage in loaded.stages:
+        stage.check()
+    described = describe(loaded)
+    if as_json:
+        _print_json(described)
+    else:
+        _show(plan_view(described))
+
+
+@app.command()
+def init(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files and folders.")],
+    out: Annotated[str, typer.Option("--out", help="Where to write the recipe.")] = "recipe.yaml",
+) -> None:
+    """Write a commented recipe for the data found at PATH..."""
+    from corpusmill import storage
+    from corpusmill.pipelines.oneshot import commented_recipe
+
+    text, notes = commented_recipe(paths)
+    for note in notes:
+        typer.echo(note, err=True)
+    if storage.exists(out):
+        raise UsageError(f"{out} exists already: choose another --out")
+    storage.write_atomic(out, text.encode())
+    typer.echo(f"{out}: edit it, then: corpusmill run {out} --out RUN")
+
+
+@app.command()
+def report(
+    run: Run,
+    train: Annotated[
+        str | None, typer.Option(metavar="TRAIN_DIR", help="Show this training's loss, too.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write RUN/report.html and print the funnel of documents."""
+    from corpusmill.pipelines.ledger import load_run
+    from corpusmill.report.html import write_report
+    from corpusmill.report.terminal import funnel_data, funnel_view
+
+    data = funnel_data(load_run(run))
+    path = write_report(run, train)
+    if as_json:
+        _print_json({"report": path, "funnel": data})
+    else:
+        _show(funnel_view(data))
+        typer.echo(path)
+
+
+@app.command()
+def why(
+    run: Run,
+    document: Annotated[str, typer.Argument(metavar="ID_OR_URI", help="Which document.")],
+    as_json: AsJson = False,
+) -> None:
+    """Tell what happened to a document, stage by stage."""
+    from corpusmill.report.terminal import why_data, why_view
+
+    _data(why_data(run, document), why_view, as_json)
+
+
+@app.command()
+def inspect(
+    path: Annotated[str, typer.Argument(help="A run, a folder of shards, or a file of either.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show what is in a run folder, in token shards, or in one of their files."""
+    from corpusmill.report.terminal import inspect_data, inspect_view
+
+    _data(inspect_data(path), inspect_view, as_json)
+
+
+def _data(data: dict[str, Any], view: Callable[[dict[str, Any]], Any], as_json: bool) -> None:
+    if as_json:
+        _print_json(data)
+    else:
+        _show(view(data))
+
+
+@app.command()
+def verify(
+    path: Annotated[str, typer.Argument(metavar="RUN_OR_SHARDS", help="What to check.")],
+    as_json: AsJson = False,
+) -> None:
+    """Check every checksum and every count; exit code 1 when something is wrong."""
+    from corpusmill.pipelines.verify import verify as verify_all
+
+    findings, checked = verify_all(path)
+    if as_json:
+        _print_json({"checked": checked, "findings": findings})
+    else:
+        for finding in findings:
+            typer.echo(finding)
+        typer.echo(f"{checked} files checked, {len(findings)} findings")
+    if findings:
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    run: Run,
+    to: Annotated[Format, typer.Option("--to", help="The format to write.")],
+    out: Annotated[
+        str | None, typer.Option("--out", help="Folder to write; default: RUN/export/FORMAT.")
+    ] = None,
+) -> None:
+    """Write the documents of a run in another format."""
+    from corpusmill.pipelines.export import export as export_documents
+
+    folder, files, documents = export_documents(run, to.value, out)
+    typer.echo(f"{documents} documents in {files} files: {folder}")
+
+
+@app.command()
+def clean(
+    run: Run,
+) -> None:
+    """Remove RUN/stages: no raw text remains, documents and ledger stay."""
+    from corpusmill.pipelines.verify import clean as clean_run
+
+    freed = clean_run(run)
+    typer.echo(f"{run}: {freed / 1e6:.1f} MB freed")
+
+
+@app.command()
+def train(
+    shards: Annotated[str, typer.Option("--shards", metavar="DIR", help="Folder of shards.")],
+    out: Annotated[str, typer.Option("--out", metavar="DIR", help="Folder of the training.")],
+    config: Annotated[
+        str | None, typer.Option("--config", metavar="FILE", help="Settings as YAML.")
+    ] = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a model on token shards; the same command resumes from the last checkpoint."""
+    from corpusmill.pretrain.loop import train as train_model
+
+    def echo(text: str) -> None:
+        typer.echo(text, err=as_json)
+
+    summary = train_model(
+        shards=shards, out=out, config=config, overrides=settings or [], echo=echo
+    )
+    if as_json:
+        _print_json(summary)
+
+
+@app.command()
+def trace(
+    train_dir: Annotated[str, typer.Argument(metavar="TRAIN_DIR", help="Folder of a training.")],
+    step: Annotated[int, typer.Option("--step", min=0, help="Which step.")],
+    shards: Annotated[
+        str | None, typer.Option("--shards", metavar="DIR", help="Where the shards are now.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell which documents, from which sources, were in the batch of a training step."""
+    from corpusmill.pretrain.trace import trace as trace_step
+
+    rows = trace_step(train_dir, step, shards)
+    if as_json:
+        _print_json(rows)
+        return
+    for row in rows:
+        typer.echo("  ".join(f"{key}={value}" for key, value in row.items()))

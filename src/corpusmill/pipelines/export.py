@@ -1,0 +1,77 @@
+"""The documents of a run in the formats that other tools read."""
+
+import io
+import json
+from typing import Any
+
+import pyarrow as pa
+import zstandard
+
+from corpusmill import storage
+from corpusmill.errors import UsageError
+from corpusmill.pipelines.ledger import load_run
+
+FORMATS = ("jsonl.zst", "parquet", "hf")
+
+
+def export(run: str, to: str, out: str | None = None) -> tuple[str, int, int]:
+    """Write RUN/documents as `to`; returns (folder, files, documents).
+
+    `jsonl.zst`: one object a line, nulls left out. `parquet`: the same columns with metadata and
+    scores as structs that every reader knows. `hf`: that, laid out as a Hugging Face dataset folder
+    (`datasets.load_dataset(FOLDER)`).
+    """
+    record = load_run(run)
+    if record.published is None:
+        raise UsageError(f"{run} has no documents yet: run it first")
+    folder = out or storage.join(run, "export", to)
+    parts = storage.list_files(storage.join(run, "documents"))
+    documents = 0
+    for number, path in enumerate(parts):
+        table = storage.read_parquet(path)
+        documents += table.num_rows
+        if to == "jsonl.zst":
+            storage.write_atomic(storage.join(folder, f"{number:05d}.jsonl.zst"), _jsonl(table))
+        elif to == "parquet":
+            storage.write_parquet(storage.join(folder, f"{number:05d}.parquet"), _plain(table))
+        else:
+            name = f"train-{number:05d}-of-{len(parts):05d}.parquet"
+            storage.write_parquet(storage.join(folder, "data", name), _plain(table))
+    if to == "hf":
+        storage.write_atomic(storage.join(folder, "README.md"), _card(record.name).encode())
+    return folder, len(parts), documents
+
+
+def _jsonl(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    compressor = zstandard.ZstdCompressor(level=3)
+    with compressor.stream_writer(sink, closefd=False) as stream:
+        for batch in table.to_batches(max_chunksize=1024):
+            for row in batch.to_pylist():
+                line = json.dumps(_clean(row), ensure_ascii=False)
+                stream.write(line.encode("utf-8") + b"\n")
+    return sink.getvalue()
+
+
+def _clean(row: dict[str, Any]) -> dict[str, Any]:
+    row["metadata"] = dict(row["metadata"] or ())
+    row["scores"] = {name: s for name, s in (row["scores"] or {}).items() if s is not None}
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    # Maps are read by few; JSON text by all.
+    metadata = [
+        json.dumps(dict(entries or ()), ensure_ascii=False)
+        for entries in table["metadata"].to_pylist()
+    ]
+    index = table.schema.get_field_index("metadata")
+    return table.set_column(index, "metadata", pa.array(metadata, pa.string()))
+
+
+def _card(name: str) -> str:
+    return (
+        "---\nconfigs:\n- config_name: default\n  data_files:\n"
+        "  - split: train\n    path: data/train-*.parquet\n---\n\n"
+        f"# {name}\n\nMade with corpusmill. The column `metadata` holds JSON.\n"
+    )

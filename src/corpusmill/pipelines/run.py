@@ -1,0 +1,618 @@
+"""A run: open or resume its folder, take the steps of the plan, check that everything adds up."""
+
+import contextlib
+import os
+import platform
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Protocol
+
+import yaml
+
+from corpusmill import storage
+from corpusmill.errors import RunError, UsageError, one_of
+from corpusmill.pipelines.engines.engine import Engine
+from corpusmill.pipelines.engines.local import LocalEngine
+from corpusmill.pipelines.ingest import (
+    INGEST,
+    InputFile,
+    NumberTask,
+    SplitResult,
+    SplitTask,
+    finished_split,
+    no_documents,
+    number_chunk,
+    run_split,
+    split_inputs,
+)
+from corpusmill.pipelines.ledger import (
+    RUN_FILE,
+    Counts,
+    RunRecord,
+    StageRecord,
+    load_run,
+    part_path,
+    reconcile,
+)
+from corpusmill.pipelines.part import (
+    ChainStep,
+    PartResult,
+    PartTask,
+    finished_part,
+    run_part,
+    write_ledger,
+)
+from corpusmill.pipelines.plan import (
+    Step,
+    checksum_inputs,
+    find_inputs,
+    fingerprints,
+    make_steps,
+    score_fields,
+    stage_number,
+    with_seed,
+)
+from corpusmill.pipelines.recipe import Recipe
+from corpusmill.pipelines.verbs import EngineVerbs
+from corpusmill.stage import GlobalStage, NarrowStage, Part, SinkStage
+
+RECIPE_FILE = "recipe.yaml"
+ALWAYS_TOLERATED = 20
+"""Quarantined documents that never fail a source, whatever the ratio."""
+
+PACKAGES = ("corpusmill", "pyarrow", "numpy", "numba", "xxhash", "fastwarc", "resiliparse")
+OPTIONAL_PACKAGES = ("trafilatura", "fasttext-community", "tokenizers", "presidio-analyzer")
+
+
+class Progress(Protocol):
+    """Who wants to see how a run goes."""
+
+    def begin(self, stage: str, total: int) -> None:
+        """A stage, or several in one pass, starts on `total` tasks."""
+
+    def advance(self) -> None:
+        """One task is done."""
+
+    def end(self, record: StageRecord) -> None:
+        """A stage is finished."""
+
+    def note(self, text: str) -> None:
+        """Something the user should know."""
+
+
+class Silent:
+    """No one looks."""
+
+    def begin(self, stage: str, total: int) -> None:
+        """Say nothing."""
+
+    def advance(self) -> None:
+        """Say nothing."""
+
+    def end(self, record: StageRecord) -> None:
+        """Say nothing."""
+
+    def note(self, text: str) -> None:
+        """Say nothing."""
+
+
+def run(
+    recipe: Recipe,
+    out: str,
+    *,
+    engine: str = "local",
+    workers: int | None = None,
+    until: str | None = None,
+    only: str | None = None,
+    update: bool = False,
+    retry_quarantined: bool = False,
+    discard_stages: bool = False,
+    progress: Progress | None = None,
+) -> RunRecord:
+    """Run a recipe into a folder, or go on where an earlier run of it stopped.
+
+    Raises UsageError when nothing can be run (a wrong recipe, no input, a folder of another run)
+    and RunError when the run fails; the same call resumes it then.
+    """
+    if until is not None and only is not None:
+        raise UsageError("--until and --only exclude each other")
+    steps = make_steps(recipe, until or only)
+    for stage in recipe.stages:
+        stage.check()
+    inputs = find_inputs(recipe)
+    with storage.folder_lock(out):
+        _refuse_foreign(out)
+        storage.remove_unfinished(out)
+        old = load_run(out) if storage.exists(storage.join(out, RUN_FILE)) else None
+        checksums = checksum_inputs(inputs, old.inputs if old else [])
+        prints = fingerprints(recipe, steps, checksums)
+        all_prints = fingerprints(recipe, make_steps(recipe), checksums)
+        record = RunRecord(
+            name=recipe.name,
+            versions=_versions(),
+            engine=engine,
+            workers=workers or len(os.sched_getaffinity(0)),
+            inputs=checksums,
+        )
+        if old is not None:
+            _take_over(out, record, old, recipe, all_prints, update)
+        if retry_quarantined:
+            _forget_quarantined(out, record)
+        if only is not None:
+            _forget_only(out, record, stage_number(recipe, only))
+        _drop_stages(out, record, len(steps))
+        storage.write_atomic(storage.join(out, RECIPE_FILE), recipe.to_yaml().encode())
+        record.save(out)
+        with _open_engine(engine, record.workers) as opened:
+            _Run(recipe, out, steps, prints, inputs, record, opened, progress or Silent()).take()
+        findings = reconcile(out, record)
+        if findings:
+            raise RunError("the run does not reconcile:\n" + "\n".join(findings))
+        if discard_stages:
+            storage.remove(storage.join(out, "stages"))
+    return record
+
+
+@contextlib.contextmanager
+def _open_engine(name: str, workers: int) -> Iterator[Engine]:
+    if name in ("ray", "spark"):
+        raise UsageError(f"engine {name!r} is not available in this version; available: local")
+    if name != "local":
+        raise UsageError(f"engine {one_of(name, ['local'])}")
+    engine = LocalEngine(workers)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in (*PACKAGES, *OPTIONAL_PACKAGES):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _refuse_foreign(out: str) -> None:
+    if not storage.is_local(out) or storage.exists(storage.join(out, RUN_FILE)):
+        return
+    strangers = [name for name in os.listdir(out) if not name.startswith(".")]
+    if strangers:
+        raise UsageError(
+            f"{out} is not empty and not a run folder (it holds {sorted(strangers)[0]!r}): "
+            "choose another --out"
+        )
+
+
+def _take_over(
+    out: str,
+    record: RunRecord,
+    old: RunRecord,
+    recipe: Recipe,
+    prints: Sequence[str],
+    update: bool,
+) -> None:
+    """Keep what an earlier run in the folder has finished, if this is the same run."""
+    steps = make_steps(recipe)
+    fatal, changed = _differences(out, record, old, recipe)
+    if fatal:
+        listed = "\n".join(f"  {line}" for line in fatal)
+        raise UsageError(f"{out} holds another run:\n{listed}\nchoose another --out")
+    finished = 0
+    for number, stage in enumerate(old.stages):
+        same = number < len(steps) and (stage.name, stage.fingerprint) == (
+            steps[number].name,
+            prints[number],
+        )
+        if not same:
+            if not changed:
+                changed.append(f"stage {stage.name}: the content of its files, its key or its code")
+            break
+        finished = number + 1
+    if changed and not update:
+        listed = "\n".join(f"  {line}" for line in changed)
+        raise UsageError(
+            f"{out} holds a run of another version of this recipe:\n{listed}\n"
+            "add --update to run the changed stage and what follows it again"
+        )
+    record.stages = list(old.stages)
+    record.parts = old.parts
+    record.published = old.published
+    record.notes = old.notes
+    for stage in old.stages[finished:]:
+        for area in ("stages", "ledger"):
+            storage.remove(storage.join(out, area, stage.name))
+    _drop_stages(out, record, finished)
+
+
+def _differences(
+    out: str, record: RunRecord, old: RunRecord, recipe: Recipe
+) -> tuple[list[str], list[str]]:
+    """What differs from the folder's recipe and inputs: fatally, and such that --update helps."""
+    try:
+        then = yaml.safe_load(storage.read_bytes(storage.join(out, RECIPE_FILE)))
+    except (OSError, yaml.YAMLError):
+        raise UsageError(f"{out} has no readable {RECIPE_FILE}: choose another --out") from None
+    now = yaml.safe_load(recipe.to_yaml())
+    before, after = dict(_flatten(then)), dict(_flatten(now))
+    fatal, changed = [], []
+    for key in sorted(before.keys() | after.keys()):
+        if before.get(key) == after.get(key) or key == "max_quarantined_ratio":
+            continue
+        if key.startswith("sources[") and key.endswith(".path"):
+            continue  # where the files lie is not what they are
+        line = f"{key}: {before.get(key, 'not set')} -> {after.get(key, 'not set')}"
+        (fatal if key == "name" or key.startswith("sources") else changed).append(line)
+    old_files = {(f["source"], f["path"]): f["xxh3"] for f in old.inputs}
+    new_files = {(f["source"], f["path"]): f["xxh3"] for f in record.inputs}
+    for place in sorted(old_files.keys() | new_files.keys()):
+        if old_files.get(place) != new_files.get(place):
+            how = "changed" if place in old_files and place in new_files else "removed"
+            how = "added" if place not in old_files else how
+            fatal.append(f"source {place[0]}: file {place[1]} {how}")
+    if len(fatal) > 12:
+        fatal = [*fatal[:10], f"... and {len(fatal) - 10} more"]
+    return fatal, changed
+
+
+def _flatten(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from _flatten(inner, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list) and value:
+        for i, inner in enumerate(value):
+            yield from _flatten(inner, f"{path}[{i}]")
+    else:
+        yield path, value
+
+
+def _drop_stages(out: str, record: RunRecord, number: int) -> None:
+    """Take stages from `number` on as not yet run; what they published goes, receipts stay."""
+    for stage in record.stages[number:]:
+        if stage.name.endswith("-tokenize"):
+            storage.remove(storage.join(out, "shards"))
+            storage.remove(storage.join(out, "stages", stage.name))
+        if stage.name == record.published:
+            storage.remove(storage.join(out, "documents"))
+            record.published = None
+    if record.stages[number:]:
+        record.notes = []
+    del record.stages[number:]
+
+
+def _forget_only(out: str, record: RunRecord, number: int) -> None:
+    if number > len(record.stages):
+        known = record.stages[-1].name if record.stages else "nothing"
+        raise UsageError(f"--only: the stage's input is not recorded; finished so far: {known}")
+    for stage in record.stages[number : number + 1]:
+        storage.remove(storage.join(out, "stages", stage.name))
+    _drop_stages(out, record, number)
+
+
+def _forget_quarantined(out: str, record: RunRecord) -> None:
+    """Take the earliest stage with quarantined documents, and what follows, as not yet run."""
+    for number, stage in enumerate(record.stages):
+        if stage.counts.quarantined:
+            for later in record.stages[number:]:
+                storage.remove(storage.join(out, "stages", later.name))
+            _drop_stages(out, record, number)
+            return
+
+
+class _Run:
+    """The steps of one run that are still to be taken."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        out: str,
+        steps: list[Step],
+        prints: list[str],
+        inputs: dict[str, list[InputFile]],
+        record: RunRecord,
+        engine: Engine,
+        progress: Progress,
+    ) -> None:
+        self.recipe = recipe
+        self.out = out
+        self.steps = steps
+        self.prints = prints
+        self.inputs = inputs
+        self.record = record
+        self.engine = engine
+        self.progress = progress
+        self.score_fields = score_fields(recipe)
+
+    def take(self) -> None:
+        """Take all steps that are not finished; each is recorded as it ends."""
+        last = self.steps[-1].number
+        published = last - isinstance(self.steps[last].stage, SinkStage)
+        complete = len(self.record.stages) > last
+        if not complete or self.record.published != self.steps[published].name:
+            self._back_to_a_barrier()
+        while (number := len(self.record.stages)) <= last:
+            step = self.steps[number]
+            if step.stage is None:
+                self._ingest()
+            elif isinstance(step.stage, SinkStage):
+                self._publish(number - 1)
+                self._sink(step, step.stage)
+            else:
+                self._documents_stage(number)
+        self._publish(published)
+
+    def _back_to_a_barrier(self) -> None:
+        """Drop finished steps whose output is not on disk: they are run again from a barrier."""
+        while self.record.stages:
+            stage = self.record.stages[-1]
+            paths = [
+                part_path(self.out, f"stages/{stage.name}", i) for i in range(len(stage.parts))
+            ]
+            if stage.parts and all(storage.exists(path) for path in paths):
+                return
+            _drop_stages(self.out, self.record, len(self.record.stages) - 1)
+
+    # -- ingest
+
+    def _ingest(self) -> None:
+        started = time.monotonic()
+        inputs = self.inputs
+        sources = {source.name: source for source in self.recipe.sources}
+        part_bytes = max(1, int(self.recipe.part_mb * (1 << 20)))
+        tasks: list[SplitTask] = []
+        for name, files in inputs.items():
+            for group in split_inputs(files, part_bytes):
+                tasks.append(
+                    SplitTask(
+                        run=self.out,
+                        number=len(tasks),
+                        source=sources[name],
+                        files=group,
+                        fingerprint=self.prints[0],
+                        part_bytes=part_bytes,
+                        score_fields=self.score_fields,
+                        seed=self.recipe.seed,
+                        sample=self.recipe.sample,
+                    )
+                )
+        self.progress.begin(INGEST, len(tasks))
+        if self.recipe.limit is None:
+            results = self._unfinished(tasks, finished_split, run_split)
+        else:
+            results = self._limited(tasks, self.recipe.limit)
+        chunks = [(result.source, chunk) for result in results for chunk in result.chunks]
+        skipped: dict[str, Counter[str]] = {name: Counter() for name in inputs}
+        found: Counter[str] = Counter()
+        nothing: list[str] = []
+        counts: dict[str, Counts] = {name: Counts() for name in inputs}
+        for result in results:
+            skipped[result.source.name] += result.skipped
+        for source, chunk in chunks:
+            counts[source.name] += chunk.counts
+            found[source.name] += chunk.counts.found
+        for name in inputs:
+            counts[name].skipped = skipped[name]
+            if not found[name]:
+                nothing.append(no_documents(sources[name], len(inputs[name]), skipped[name]))
+        if len(nothing) == len(inputs):
+            raise UsageError("\n".join(nothing))
+        for text in nothing:
+            self._note(text)
+        self.engine.map(
+            number_chunk,
+            [NumberTask(run=self.out, chunk=c, number=i) for i, (_, c) in enumerate(chunks)],
+        )
+        self.record.parts = [{"source": s.name, "kind": s.kind} for s, _ in chunks]
+        self._finish(
+            StageRecord(
+                name=INGEST,
+                fingerprint=self.prints[0],
+                counts=sum(counts.values(), Counts()),
+                sources=counts,
+                parts=[chunk.file for _, chunk in chunks],
+                cpu_seconds=sum(result.cpu_seconds for result in results),
+                wall_seconds=time.monotonic() - started,
+                workers_seen=len({result.worker for result in results} - {0}),
+            )
+        )
+        storage.remove(storage.join(self.out, "stages", INGEST, "splits"))
+
+    def _limited(self, tasks: Sequence[SplitTask], limit: int) -> list[SplitResult]:
+        """Read an equal share of `limit` documents from the start of each source, in order."""
+        names = sorted({task.source.name for task in tasks})
+        share = {n: limit // len(names) + (i < limit % len(names)) for i, n in enumerate(names)}
+        results = []
+        for task in tasks:
+            left = share[task.source.name]
+            if left > 0:
+                limited = SplitTask(**{**vars(task), "limit": left})
+                (result,) = self._unfinished([limited], finished_split, run_split)
+                share[task.source.name] = left - sum(c.counts.found for c in result.chunks)
+                results.append(result)
+        return results
+
+    # -- narrow and global stages
+
+    def _documents_stage(self, number: int) -> None:
+        started = time.monotonic()
+        engine_cpu = self.engine.cpu_seconds
+        parts = self._parts(number - 1)
+        step = self.steps[number]
+        chain = [step]
+        extra_cpu = 0.0
+        narrow: dict[str, NarrowStage] = {}
+        if isinstance(step.stage, GlobalStage):
+            stage = with_seed(step.stage, self.recipe.seed)
+            assert isinstance(stage, GlobalStage)
+            self.progress.begin(step.name, len(parts))
+            driver_cpu = time.process_time()
+            mine = [part for part in parts if step.applies_to(part.source, part.kind)]
+            narrow[step.name] = stage.prepare(self._verbs(step), mine)
+            extra_cpu = time.process_time() - driver_cpu + self.engine.cpu_seconds - engine_cpu
+        else:
+            while not chain[-1].barrier:
+                chain.append(self.steps[chain[-1].number + 1])
+            for link in chain:
+                assert isinstance(link.stage, NarrowStage)
+                stage = with_seed(link.stage, self.recipe.seed)
+                assert isinstance(stage, NarrowStage)
+                narrow[link.name] = stage
+            self.progress.begin(" + ".join(link.name for link in chain), len(parts))
+        tasks = [
+            PartTask(
+                run=self.out,
+                part=part,
+                chain=tuple(
+                    ChainStep(
+                        name=link.name,
+                        stage=narrow[link.name],
+                        applies=link.applies_to(part.source, part.kind),
+                    )
+                    for link in chain
+                ),
+                fingerprint=self.prints[chain[-1].number],
+                score_fields=self.score_fields,
+            )
+            for part in parts
+        ]
+        results = self._unfinished(tasks, finished_part, run_part)
+        total = sum(s.cpu_seconds for r in results for s in r.steps) + extra_cpu
+        wall = time.monotonic() - started
+        for position, link in enumerate(chain):
+            record = self._stage_record(link, position, results)
+            record.cpu_seconds += extra_cpu
+            record.wall_seconds = wall * (record.cpu_seconds / total if total else 1 / len(chain))
+            if link is chain[-1]:
+                record.parts = [result.file for result in results]
+            self._finish(record)
+        storage.remove(storage.join(self.out, "stages", step.name, "work"))
+
+    def _stage_record(
+        self, step: Step, position: int, results: Sequence[PartResult]
+    ) -> StageRecord:
+        sources: dict[str, Counts] = {}
+        for result in results:
+            counts = result.steps[position].counts
+            sources[result.source] = sources.get(result.source, Counts()) + counts
+        assert step.stage is not None
+        return StageRecord(
+            name=step.name,
+            fingerprint=self.prints[step.number],
+            counts=sum(sources.values(), Counts()),
+            sources=sources,
+            parts=[],
+            cpu_seconds=sum(result.steps[position].cpu_seconds for result in results),
+            wall_seconds=0.0,
+            workers_seen=len({result.worker for result in results} - {0}),
+            settings=step.stage.model_dump(mode="json", by_alias=True),
+        )
+
+    def _verbs(self, step: Step) -> EngineVerbs:
+        work = storage.join(self.out, "stages", step.name, "work", self.prints[step.number])
+        return EngineVerbs(self.engine, work, self.recipe.seed)
+
+    def _parts(self, number: int) -> list[Part]:
+        stage = self.record.stages[number]
+        return [
+            Part(
+                number=i,
+                path=part_path(self.out, f"stages/{stage.name}", i),
+                source=self.record.parts[i]["source"],
+                kind=self.record.parts[i]["kind"],
+                rows=file.rows,
+                bytes=file.bytes,
+            )
+            for i, file in enumerate(stage.parts)
+        ]
+
+    # -- the end of the line
+
+    def _sink(self, step: Step, sink: SinkStage) -> None:
+        started = time.monotonic()
+        engine_cpu, driver_cpu = self.engine.cpu_seconds, time.process_time()
+        before = self.record.stages[-1]
+        every = self._parts(step.number - 1)
+        parts = [part for part in every if step.applies_to(part.source, part.kind)]
+        stage = with_seed(sink, self.recipe.seed)
+        assert isinstance(stage, SinkStage)
+        target = storage.join(self.out, "shards")
+        earlier = self.recipe.stages[: step.number - 1]
+        self.progress.begin(step.name, 0)
+        if before.counts.out:
+            for text in stage.write(self._verbs(step), parts, target, earlier):
+                self._note(text)
+        else:
+            storage.remove(target)
+            self._note("every document was dropped: there are no shards")
+        sources = {n: Counts(found=c.out, kept=c.out) for n, c in before.sources.items()}
+        for i in range(len(every)):
+            write_ledger(self.out, step.name, i, [], self.score_fields)
+        self._finish(
+            StageRecord(
+                name=step.name,
+                fingerprint=self.prints[step.number],
+                counts=sum(sources.values(), Counts()),
+                sources=sources,
+                parts=[],
+                cpu_seconds=self.engine.cpu_seconds - engine_cpu + time.process_time() - driver_cpu,
+                wall_seconds=time.monotonic() - started,
+                workers_seen=self.engine.workers,
+                settings=sink.model_dump(mode="json", by_alias=True),
+            )
+        )
+        storage.remove(storage.join(self.out, "stages", step.name))
+
+    def _publish(self, number: int) -> None:
+        """Put the output of a stage into documents/: the same files under another name."""
+        stage = self.record.stages[number]
+        if self.record.published == stage.name:
+            return
+        folder = storage.join(self.out, "documents")
+        storage.remove(folder)
+        self.record.published = None
+        self.record.save(self.out)
+        for part in self._parts(number):
+            storage.publish(part.path, part_path(self.out, "documents", part.number))
+        self.record.published = stage.name
+        self.record.save(self.out)
+
+    # -- common to all stages
+
+    def _unfinished(
+        self, tasks: Sequence[Any], finished: Callable[[Any], Any], task: Callable[[Any], Any]
+    ) -> list[Any]:
+        """Run the tasks that an earlier run has not completed; all results in order."""
+        results = [finished(item) for item in tasks]
+        todo = [i for i, result in enumerate(results) if result is None]
+        for _ in range(len(tasks) - len(todo)):
+            self.progress.advance()
+        new = self.engine.map(task, [tasks[i] for i in todo], lambda _: self.progress.advance())
+        for i, result in zip(todo, new, strict=True):
+            results[i] = result
+        return results
+
+    def _finish(self, stage: StageRecord) -> None:
+        self._limit_quarantine(stage)
+        self.record.stages.append(stage)
+        self.record.save(self.out)
+        self.progress.end(stage)
+
+    def _limit_quarantine(self, stage: StageRecord) -> None:
+        for name, counts in stage.sources.items():
+            allowed = max(ALWAYS_TOLERATED, self.recipe.max_quarantined_ratio * counts.found)
+            if counts.quarantined > allowed:
+                raise RunError(
+                    f"{stage.name}: source {name!r} has {counts.quarantined} quarantined of "
+                    f"{counts.found} documents, more than the {allowed:.0f} that are allowed "
+                    f"(max_quarantined_ratio: {self.recipe.max_quarantined_ratio}); "
+                    f"reasons stand in {storage.join(self.out, 'ledger', stage.name)}"
+                )
+
+    def _note(self, text: str) -> None:
+        self.record.notes.append(text)
+        self.progress.note(text)

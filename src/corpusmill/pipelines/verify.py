@@ -1,0 +1,69 @@
+"""Is a run folder, or a folder of shards, what its record says? And: forget the raw text."""
+
+from corpusmill import storage
+from corpusmill.errors import MillError, RunError, UsageError
+from corpusmill.pipelines.ledger import RUN_FILE, load_run, part_path, reconcile
+from corpusmill.tokenize.manifest import MANIFEST_FILE, read_manifest
+from corpusmill.tokenize.shards import verify_shards
+
+
+def verify(path: str) -> tuple[list[str], int]:
+    """Check a run or shards: (findings, number of files checked)."""
+    if storage.exists(storage.join(path, RUN_FILE)):
+        return _verify_run(path)
+    if storage.exists(storage.join(path, MANIFEST_FILE)):
+        return _verify_shards(path)
+    raise UsageError(f"{path} is neither a run folder nor a folder of shards")
+
+
+def _verify_run(run: str) -> tuple[list[str], int]:
+    record = load_run(run)
+    findings: list[str] = []
+    checked = 0
+    for stage in record.stages:
+        areas = [f"stages/{stage.name}"] if stage.parts else []
+        if stage.name == record.published:
+            areas.append("documents")
+        for area in areas:
+            if area != "documents" and not storage.exists(storage.join(run, area)):
+                continue  # cleaned away
+            for number, part in enumerate(stage.parts):
+                file = part_path(run, area, number)
+                checked += 1
+                if not storage.exists(file):
+                    findings.append(f"{file}: missing")
+                elif storage.checksum_file(file) != part.xxh3:
+                    findings.append(f"{file}: its checksum is not the recorded one")
+    try:
+        findings += reconcile(run, record)
+    except MillError as error:
+        findings.append(str(error))
+    shards = storage.join(run, "shards")
+    if any(stage.name.endswith("-tokenize") and stage.counts.out for stage in record.stages):
+        if not storage.exists(storage.join(shards, MANIFEST_FILE)):
+            findings.append(f"{shards}: missing")
+        else:
+            more, files = _verify_shards(shards)
+            findings, checked = findings + more, checked + files
+    return findings, checked
+
+
+def _verify_shards(shards: str) -> tuple[list[str], int]:
+    try:
+        files = len(read_manifest(shards).shards) + 2
+    except RunError as error:
+        return [str(error)], 1
+    return verify_shards(shards), files
+
+
+def clean(run: str) -> int:
+    """Remove the stages of a finished run; returns the bytes given back.
+
+    Hard links that documents/ shares with a barrier are counted, though their bytes stay.
+    """
+    with storage.folder_lock(run):
+        load_run(run)
+        folder = storage.join(run, "stages")
+        freed = sum(storage.file_size(file) for file in storage.list_files(folder))
+        storage.remove(folder)
+    return freed
