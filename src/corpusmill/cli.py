@@ -16,8 +16,8 @@ from corpusmill import __version__
 from corpusmill.errors import MillError, UsageError
 
 if TYPE_CHECKING:
-    from corpusmill.pipelines.run import Progress
     from corpusmill.pipelines.ledger import RunRecord
+    from corpusmill.pipelines.run import Progress
 
 INTERRUPTED = 130
 

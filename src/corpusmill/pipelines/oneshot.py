@@ -78,7 +78,7 @@ def find_sources(inputs: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]
 
 
 def find_kind(path: str) -> str:
-    """`web`, `book` or `code`: what most files at the path are, by name and, failing that, magic."""
+    """`web`, `book` or `code`: what most files there are, by name and, failing that, by magic."""
     votes: Counter[str] = Counter()
     for file in storage.list_files(path)[:10_000]:
         if "/.git/" in file or "/__pycache__/" in file:

@@ -137,7 +137,7 @@ class _Located:
         try:
             for event in yaml.parse(text, Loader=yaml.SafeLoader):
                 if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                    line = event.start_mark.line + 1
+                    line = event.start_mark.line + 1 if event.start_mark else 1
                     raise UsageError(f"{file}:{line}: anchors and aliases are not allowed")
             node = yaml.compose(text, Loader=yaml.SafeLoader)
             self.value = None if node is None else self._build(node, ())

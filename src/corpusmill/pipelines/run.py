@@ -240,7 +240,8 @@ def _differences(
         raise UsageError(f"{out} has no readable {RECIPE_FILE}: choose another --out") from None
     now = yaml.safe_load(recipe.to_yaml())
     before, after = dict(_flatten(then)), dict(_flatten(now))
-    fatal, changed = [], []
+    fatal: list[str] = []
+    changed: list[str] = []
     for key in sorted(before.keys() | after.keys()):
         if before.get(key) == after.get(key) or key == "max_quarantined_ratio":
             continue

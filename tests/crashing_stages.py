@@ -1,0 +1,47 @@
+"""Stages that misbehave on marked documents, for tests of isolation. Importable by children."""
+
+import os
+import signal
+from typing import ClassVar
+
+import pyarrow as pa
+
+from corpusmill.document import with_column
+from corpusmill.stage import Action, Apply, NarrowStage, Outcome, Verdicts
+
+
+class Crashing(NarrowStage):
+    """Upper-cases documents; does what a document's text asks for."""
+
+    name: ClassVar[str] = "crashing"
+    isolated: ClassVar[bool] = True
+    batch_rows: ClassVar[int] = 8
+
+    def open(self) -> Apply:
+        """No model."""
+        return self._apply
+
+    def _apply(self, batch: pa.RecordBatch) -> Outcome:
+        texts = batch.column("text").to_pylist()
+        verdicts = Verdicts()
+        for document, text in zip(batch.column("id").to_pylist(), texts, strict=True):
+            if text == "crash":
+                os.kill(os.getpid(), signal.SIGSEGV)
+            if text == "raise":
+                raise ValueError("a secret from the document")
+            if text == "spin":
+                while True:
+                    pass
+            if text == "allocate":
+                held = bytearray(1 << 40)
+                del held
+            if text == "drop":
+                verdicts.add(document, Action.DROPPED, "asked_for", 1.0, 0.5)
+        upper = pa.array([text.upper() for text in texts], pa.large_string())
+        return Outcome(documents=with_column(batch, "text", upper), verdicts=verdicts.batch())
+
+
+class CrashingHere(Crashing):
+    """The same, without a child process."""
+
+    isolated: ClassVar[bool] = False

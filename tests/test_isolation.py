@@ -1,0 +1,108 @@
+"""One bad document never takes another with it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pyarrow as pa
+import pytest
+
+from corpusmill import isolation
+from corpusmill.document import document_schema, documents_from_rows
+from corpusmill.pipelines.judge import Judged, OpenStage, judge
+from tests.crashing_stages import Crashing, CrashingHere
+
+
+def documents(texts: list[str]) -> pa.RecordBatch:
+    rows = [
+        {"id": f"{i:032x}", "text": t, "source": "s", "kind": "web", "uri": f"u{i}"}
+        for i, t in enumerate(texts)
+    ]
+    return documents_from_rows(rows, document_schema())
+
+
+def judged_texts(
+    stage: Crashing, texts: list[str], killed: list[tuple[str, str]]
+) -> tuple[list[str], Judged]:
+    opened = OpenStage(stage)
+    into = Judged()
+    try:
+        judge(opened, documents(texts), into, {}, lambda i, reason: killed.append((i, reason)))
+    finally:
+        opened.close()
+    return [t for batch in into.kept for t in batch.column("text").to_pylist()], into
+
+
+def test_documents_that_crash_or_raise_are_quarantined_and_all_others_arrive() -> None:
+    killed: list[tuple[str, str]] = []
+    texts = ["a", "crash", "b", "raise", "c", "drop", "d", "crash", "e"]
+    kept, judged = judged_texts(Crashing(), texts, killed)
+    assert kept == ["A", "B", "C", "D", "E"]
+    assert judged.counts.found == 9
+    assert judged.counts.quarantined == 3
+    assert dict(judged.counts.dropped) == {"asked_for": 1}
+    reasons = sorted((row["id"][-1], row["reason"]) for row in judged.ledger)
+    assert reasons == [
+        ("1", "killed_by_sigsegv"),
+        ("3", "exception"),
+        ("5", "asked_for"),
+        ("7", "killed_by_sigsegv"),
+    ]
+    assert sorted(killed) == [
+        (f"{1:032x}", "killed_by_sigsegv"),
+        (f"{7:032x}", "killed_by_sigsegv"),
+    ]
+
+
+def test_an_exception_is_recorded_by_place_and_never_by_its_message() -> None:
+    _, judged = judged_texts(CrashingHere(), ["raise"], [])
+    (row,) = judged.ledger
+    assert row["detail"].startswith("ValueError at crashing_stages.py:")
+    assert "secret" not in row["detail"]
+
+
+def test_a_document_that_takes_too_much_memory_is_quarantined() -> None:
+    kept, judged = judged_texts(Crashing(), ["a", "allocate", "b"], [])
+    assert kept == ["A", "B"]
+    assert judged.counts.quarantined == 1
+
+
+def test_a_document_that_takes_too_much_time_is_quarantined(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(isolation, "DEFAULT_CPU_SECONDS", 4)
+    killed: list[tuple[str, str]] = []
+    kept, judged = judged_texts(Crashing(), ["a", "spin"], killed)
+    assert kept == ["A"], judged.ledger
+    assert killed == [(f"{1:032x}", "cpu_limit")]
+
+
+def test_documents_that_once_killed_the_child_are_not_met_again() -> None:
+    opened = OpenStage(Crashing())
+    into = Judged()
+    judge(opened, documents(["a", "crash"]), into, {f"{1:032x}": "cpu_limit"}, pytest.fail)
+    opened.close()
+    assert [row["reason"] for row in into.ledger] == ["cpu_limit"]
+    assert into.counts.kept == 1
+
+
+def test_children_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    code = (
+        "import time\nfrom corpusmill.isolation import Child\n"
+        "child = Child()\nprint(child.process.pid, flush=True)\ntime.sleep(60)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    time.sleep(0.3)
+    assert psutil.pid_exists(child)
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, "the child outlived its parent"
+        time.sleep(0.05)
