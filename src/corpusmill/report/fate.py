@@ -1,0 +1,307 @@
+"""Why a document is in the corpus, or not: its way through every stage of a run."""
+
+import difflib
+import re
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from corpusmill import storage
+from corpusmill.errors import UsageError
+from corpusmill.pipelines.ledger import RunRecord, load_run, part_path
+from corpusmill.report.facts import read_manifest
+from corpusmill.report.lookup import (
+    INGEST_AREA,
+    applies,
+    has_texts,
+    kinds,
+    part_tables,
+    read_texts,
+    uri_mask,
+)
+from corpusmill.report.showing import mask, visible
+
+MATCHES = 10
+"""Documents whose fate is told at once when several have the address that was asked for."""
+
+_COUNTED = 1000
+"""Matches that are counted; beyond that it is enough to know that there are more."""
+
+_COMPARED_URIS = 20_000
+"""Addresses among which the nearest to a misspelt one is sought."""
+
+DIFF_CHARACTERS = 50_000
+"""Of each text, what is compared."""
+DIFF_UNITS = 500
+"""Lines or sentences of each text that are compared, from the first difference on."""
+UNIT_CHARACTERS = 200
+"""Of a line or sentence; longer ones are cut."""
+DIFF_LINES = 40
+"""Lines of a difference that are shown."""
+
+_ID = re.compile(r"[0-9a-f]{32}")
+_SENTENCE_END = re.compile(r"(?<=[.!?\u3002\uff01\uff1f])\s*")
+
+
+def why_data(run: str, key: str) -> dict[str, Any]:
+    """The fate of the document with this id, or of those with this address.
+
+    An address is met exactly or, when no document has exactly it, as a part of longer ones.
+    Returns {key, run, matches, more, documents: [{id, uri, source, kind, part, augmented_from,
+    fate, stages: [{stage, outcome, reason, value, threshold, detail}], language, language_score,
+    scores, derived, shard, instead_of}]}, with at most MATCHES documents. Raises UsageError when
+    there is none.
+    """
+    record = load_run(run)
+    key = key.encode(errors="replace").decode()  # an argument of the shell may be no UTF-8
+    ids = [key.lower()] if _ID.fullmatch(key.lower()) else None
+    places = _by_id(run, record, ids) if ids else []
+    more = False
+    if not places:
+        places, more = _by_uri(run, record, key)
+    if not places:
+        raise UsageError(f"no document {visible(key)!r} in {run}{_nearest(run, record, key)}")
+    return {
+        "key": key,
+        "run": run,
+        "matches": len(places),
+        "more": more,
+        "documents": [_fate(run, record, place) for place in places[:MATCHES]],
+    }
+
+
+# ---- where a document is ----
+
+Place = dict[str, Any]
+"""part, id, uri, source, and augmented_from where it is known."""
+
+
+def _areas(record: RunRecord) -> list[str]:
+    """Where documents have left a trace, the fullest first."""
+    return [INGEST_AREA, "documents", *(f"ledger/{stage.name}" for stage in record.stages)]
+
+
+def _places(run: str, record: RunRecord) -> Iterator[tuple[int, pa.Table]]:
+    """Ids and addresses of everything that is recorded; a document may come several times."""
+    for area in _areas(record):
+        columns = ["id", "uri", "source"]
+        if not area.startswith("ledger/"):
+            columns.append("augmented_from")
+        yield from part_tables(run, record, area, columns)
+
+
+def _by_id(run: str, record: RunRecord, ids: list[str]) -> list[Place]:
+    """The places of documents, as far as there are any."""
+    wanted = pa.array(ids, pa.string())
+    found: dict[str, Place] = {}
+    for part, table in _places(run, record):
+        rows = table.filter(pc.is_in(table.column("id"), value_set=wanted))
+        for row in rows.to_pylist():
+            found.setdefault(row["id"], {"part": part, "augmented_from": None, **row})
+        if len(found) == len(ids):
+            break
+    return list(found.values())
+
+
+def _by_uri(run: str, record: RunRecord, key: str) -> tuple[list[Place], bool]:
+    """Documents with exactly this address, else those whose address holds it; and if more do."""
+    exact: dict[str, Place] = {}
+    within: dict[str, Place] = {}
+    more = False
+    for part, table in _places(run, record):
+        rows = table.filter(pc.match_substring(table.column("uri"), key))
+        for row in rows.to_pylist():
+            into = exact if row["uri"] == key else within
+            if row["id"] in into:
+                continue
+            if len(into) >= _COUNTED:
+                more = True
+                break
+            into[row["id"]] = {"part": part, "augmented_from": None, **row}
+    found = exact or within
+    return sorted(found.values(), key=lambda place: place["id"]), more and len(found) >= _COUNTED
+
+
+def _nearest(run: str, record: RunRecord, key: str) -> str:
+    seen = 0
+    best: list[str] = []
+    for _, table in _places(run, record):
+        uris = table.column("uri").to_pylist()[: _COMPARED_URIS - seen]
+        best = difflib.get_close_matches(key, [*best, *uris], n=1)
+        seen += len(uris)
+        if seen >= _COMPARED_URIS:
+            break
+    return f" (did you mean {visible(uri_mask(record)(best[0]))!r}?)" if best else ""
+
+
+# ---- what became of it ----
+
+
+def _fate(run: str, record: RunRecord, place: Place) -> dict[str, Any]:
+    kind = kinds(record).get(place["source"])
+    kept = _row(run, "documents", place)
+    if kept is not None:
+        place = {**place, "augmented_from": kept["augmented_from"]}
+    stages = _stages(run, record, place, kind)
+    last = stages[-1] if stages else None
+    gone = last is not None and last["outcome"] in ("dropped", "quarantined")
+    return {
+        **place,
+        "uri": uri_mask(record)(place["uri"]),
+        "kind": kind,
+        "fate": last["outcome"] if last is not None and gone else "kept",
+        "stages": stages,
+        "language": kept["language"] if kept else None,
+        "language_score": kept["language_score"] if kept else None,
+        "scores": _measured((kept or last or {}).get("scores")),
+        "derived": _derived(run, place),
+        "shard": _shard(run, place["id"]) if not gone else None,
+        "instead_of": _kept_instead(run, record, place, last)
+        if last is not None and gone
+        else None,
+    }
+
+
+def _measured(scores: dict[str, float | None] | None) -> dict[str, float]:
+    return {name: value for name, value in (scores or {}).items() if value is not None}
+
+
+def _row(run: str, area: str, place: Place) -> dict[str, Any] | None:
+    """The document's row in its part of an area, without its text."""
+    path = part_path(run, area, place["part"])
+    if not storage.exists(path):
+        return None
+    columns = ["id", "scores"]
+    if area.startswith("ledger/"):
+        columns += ["action", "reason", "value", "threshold", "detail"]
+    else:
+        columns += ["language", "language_score", "augmented_from"]
+    table = storage.read_parquet(path, columns)
+    rows = table.filter(pc.equal(table.column("id"), place["id"])).to_pylist()
+    return dict(rows[0]) if rows else None
+
+
+def _stages(run: str, record: RunRecord, place: Place, kind: str | None) -> list[dict[str, Any]]:
+    """The stages that the document went through, as far as it came."""
+    first = _first_stage(run, record, place)
+    result = []
+    for number, stage in enumerate(record.stages[first:], start=first):
+        row = _row(run, f"ledger/{stage.name}", place)
+        if row is not None:
+            outcome = row["action"]
+        elif number == first:
+            outcome = "read" if number == 0 else "added"
+        else:
+            reaches = applies(stage, place["source"], kind)
+            outcome = "passed" if reaches else "not for this source"
+        fields = ("reason", "value", "threshold", "detail")
+        step = {"stage": stage.name, "outcome": outcome}
+        result.append(step | {field: row[field] if row else None for field in fields})
+        if outcome in ("dropped", "quarantined"):
+            result[-1]["scores"] = row["scores"] if row else None
+            break
+    return result
+
+
+def _first_stage(run: str, record: RunRecord, place: Place) -> int:
+    """The number of the stage that the document comes from: 0, or the first that added any.
+
+    A derived document that was dropped again is known by not being among those that were ingested;
+    when their texts were removed, that can not be told, and it is taken for an ingested one.
+    """
+    derived = place["augmented_from"] is not None or (
+        has_texts(run)
+        and _row(run, INGEST_AREA, place) is None
+        and _row(run, f"ledger/{record.stages[0].name}", place) is None
+    )
+    if derived:
+        for number, stage in enumerate(record.stages):
+            if stage.sources.get(place["source"], stage.counts).added:
+                return number
+    return 0
+
+
+def _derived(run: str, place: Place) -> list[str]:
+    """Ids of the documents that were derived from this one; they lie in the same part."""
+    path = part_path(run, "documents", place["part"])
+    if not storage.exists(path):
+        return []
+    table = storage.read_parquet(path, ["id", "augmented_from"])
+    rows = table.filter(pc.equal(table.column("augmented_from"), place["id"]))
+    return list(rows.column("id").to_pylist())
+
+
+def _shard(run: str, document: str) -> dict[str, Any] | None:
+    """Where the document's tokens stand."""
+    folder = storage.join(run, "shards")
+    manifest = read_manifest(folder)
+    for shard in manifest["shards"] if manifest else []:
+        path = storage.join(folder, shard["name"].rsplit("/", 1)[-1])
+        if not storage.exists(path):
+            continue
+        table = storage.read_ipc(path)
+        row = pc.index(table.column("id"), document).as_py()
+        if row >= 0:
+            tokens = len(table.column("tokens")[row])
+            return {"split": shard["split"], "shard": shard["name"], "row": row, "tokens": tokens}
+    return None
+
+
+# ---- what was kept instead ----
+
+
+def _kept_instead(
+    run: str, record: RunRecord, place: Place, last: dict[str, Any]
+) -> dict[str, Any] | None:
+    """The document that a dropped duplicate's verdict names, and how the two texts differ."""
+    if last["detail"] is None or not _ID.fullmatch(last["detail"]):
+        return None
+    found = _by_id(run, record, [last["detail"]])
+    if not found:
+        return {"id": last["detail"], "uri": None, "part": None, "diff": None}
+    other = found[0]
+    wanted: dict[int, list[str]] = {place["part"]: [place["id"]]}
+    wanted.setdefault(other["part"], []).append(other["id"])
+    texts = read_texts(run, wanted, DIFF_CHARACTERS)
+    diff = None
+    if place["id"] in texts and other["id"] in texts:
+        diff = text_diff(texts[other["id"]], texts[place["id"]])
+    return {
+        "id": other["id"],
+        "uri": uri_mask(record)(other["uri"]),
+        "part": other["part"],
+        "diff": diff,
+    }
+
+
+def text_diff(kept: str, dropped: str) -> list[str]:
+    """The first differences between two texts as a unified diff of masked lines or sentences."""
+    ours, theirs = _units(kept), _units(dropped)
+    same = 0
+    while same < min(len(ours), len(theirs)) and ours[same] == theirs[same]:
+        same += 1
+    start = max(0, same - 1)
+    lines = list(
+        difflib.unified_diff(
+            ours[start : start + DIFF_UNITS],
+            theirs[start : start + DIFF_UNITS],
+            "kept",
+            "dropped",
+            n=1,
+            lineterm="",
+        )
+    )
+    return lines[:DIFF_LINES]
+
+
+def _units(text: str) -> list[str]:
+    """A text's lines, masked; long ones are cut into sentences, long sentences at words."""
+    units: list[str] = []
+    for line in mask(text).splitlines():
+        sentences = _SENTENCE_END.split(line) if len(line) > UNIT_CHARACTERS else [line]
+        for sentence in sentences:
+            units += textwrap.wrap(sentence, UNIT_CHARACTERS, break_on_hyphens=False)
+    return units

@@ -1,0 +1,87 @@
+"""Reading from a run folder no more than is shown: a few columns, a few row groups, a few texts."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from corpusmill import storage
+from corpusmill.document import INGEST_SCORE
+from corpusmill.errors import RunError
+from corpusmill.pipelines.ledger import RunRecord, StageRecord, part_path
+from corpusmill.report.showing import mask, mask_uri
+
+INGEST_AREA = "stages/00-ingest"
+"""Where the raw texts stand, until the run's stages are removed."""
+
+INGEST_BYTES = f"scores.{INGEST_SCORE}"
+"""The column of documents and ledger with the bytes of the text as it came."""
+
+
+def row_groups(path: str, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
+    """The row groups of a Parquet file one at a time, with their numbers."""
+    try:
+        with storage.open_read(path) as stream, pq.ParquetFile(stream) as file:
+            for number in range(file.num_row_groups):
+                yield number, file.read_row_group(number, columns=list(columns), use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise RunError(f"{path} is damaged: {type(error).__name__}") from None
+
+
+def part_tables(
+    run: str, record: RunRecord, area: str, columns: Sequence[str]
+) -> Iterator[tuple[int, pa.Table]]:
+    """Columns of every part below an area, a row group at a time, with the part's number."""
+    for part in range(len(record.parts)):
+        path = part_path(run, area, part)
+        if storage.exists(path):
+            for _, table in row_groups(path, columns):
+                yield part, table
+
+
+def has_texts(run: str) -> bool:
+    """Whether the texts as they came are still there."""
+    return storage.exists(storage.join(run, INGEST_AREA))
+
+
+def read_texts(run: str, wanted: Mapping[int, Collection[str]], characters: int) -> dict[str, str]:
+    """The first `characters` of the texts of documents, given as part -> ids, from ingest.
+
+    Only row groups that hold one of them are read; what is not there is left out.
+    """
+    found: dict[str, str] = {}
+    for part in sorted(wanted):
+        path = part_path(run, INGEST_AREA, part)
+        ids = pa.array(sorted(wanted[part]), pa.string())
+        if not storage.exists(path) or not len(ids):
+            continue
+        groups = [
+            number
+            for number, table in row_groups(path, ["id"])
+            if pc.any(pc.is_in(table.column("id"), value_set=ids)).as_py()
+        ]
+        with storage.open_read(path) as stream, pq.ParquetFile(stream) as file:
+            for number in groups:
+                table = file.read_row_group(number, columns=["id", "text"], use_threads=False)
+                table = table.filter(pc.is_in(table.column("id"), value_set=ids))
+                texts = pc.utf8_slice_codeunits(table.column("text"), 0, characters)
+                found |= zip(table.column("id").to_pylist(), texts.to_pylist(), strict=True)
+    return found
+
+
+def kinds(record: RunRecord) -> dict[str, str]:
+    """Source -> kind."""
+    return {part["source"]: part["kind"] for part in record.parts}
+
+
+def applies(stage: StageRecord, source: str, kind: str | None) -> bool:
+    """Whether the recipe's `for:` includes the source."""
+    targets = stage.settings.get("for") or ()
+    return not targets or source in targets or kind in targets
+
+
+def uri_mask(record: RunRecord) -> Callable[[str], str]:
+    """What masks the addresses of a run: more where the recipe has them anonymized."""
+    fields = [f for stage in record.stages for f in stage.settings.get("fields") or ()]
+    return mask if "uri" in fields else mask_uri

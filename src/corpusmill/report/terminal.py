@@ -1,0 +1,231 @@
+"""The same facts in a terminal: each view takes what the function of data gave.
+
+Whatever comes from documents goes through `plain`: no markup, no escape sequence.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from corpusmill.report.showing import MASKING, visible
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+TOP_REASONS = 3
+"""Reasons that the funnel names for each stage."""
+
+_STYLES = {"dropped": "yellow", "quarantined": "red", "changed": "cyan", "kept": "green"}
+
+
+def plain(value: object, style: str = "", *, lines: bool = False) -> "Text":
+    """A value as text: never markup, and with control characters made visible."""
+    from rich.text import Text
+
+    return Text(visible(str(value), lines=lines), style=style)
+
+
+def amount(value: float | None) -> str:
+    """A number for people; nothing for what was not measured."""
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+
+
+def make_table(title: str, columns: Mapping[str, bool]) -> "Table":
+    """A table; `columns` says which ones hold numbers."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=plain(title, "bold"), title_justify="left", box=box.SIMPLE_HEAD)
+    for name, is_number in columns.items():
+        header = plain(name)
+        table.add_column(
+            header, justify="right" if is_number else "left", overflow="fold", no_wrap=is_number
+        )
+    return table
+
+
+def funnel_view(rows: list[dict[str, Any]]) -> "RenderableType":
+    """The funnel of `funnel_data`, one line for each stage."""
+    numbers = ("in", "kept", "added", "changed")
+    table = make_table(
+        "Documents",
+        {
+            "stage": False,
+            **dict.fromkeys(numbers, True),
+            "dropped": False,
+            "quarantined": True,
+            "out": True,
+            "CPU s": True,
+        },
+    )
+    for row in rows:
+        table.add_row(
+            plain(row["stage"]),
+            *(amount(row[name]) for name in numbers),
+            plain(_dropped(row["dropped"])),
+            plain(row["quarantined"], "red" if row["quarantined"] else ""),
+            amount(row["out"]),
+            f"{row['cpu_seconds']:,.1f}",
+        )
+    return table
+
+
+def _dropped(reasons: Mapping[str, int]) -> str:
+    """The most frequent reasons, with numbers."""
+    if not reasons:
+        return "0"
+    ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    named = [f"{reason} {n:,}" for reason, n in ordered[:TOP_REASONS]]
+    if rest := ordered[TOP_REASONS:]:
+        named.append(f"{len(rest)} other reasons {sum(n for _, n in rest):,}")
+    return f"{sum(reasons.values()):,}: {', '.join(named)}"
+
+
+def why_view(data: dict[str, Any]) -> "RenderableType":
+    """The fates that `why_data` found."""
+    from rich.console import Group
+
+    shown = data["documents"]
+    views = [_document_view(document) for document in shown]
+    if data["matches"] > len(shown):
+        total = f"{'more than ' if data['more'] else ''}{data['matches']:,}"
+        views.append(plain(f"{total} documents match; these are the first {len(shown)}."))
+    return Group(*views)
+
+
+def _document_view(document: dict[str, Any]) -> "RenderableType":
+    from rich.console import Group
+
+    head = plain(document["uri"], "bold").append("\n")
+    head.append_text(plain(f"{document['id']}  source {document['source']}"))
+    head.append_text(plain(f", part {document['part']}: "))
+    head.append_text(plain(document["fate"], _STYLES.get(document["fate"], "")))
+    for label, value in _more(document):
+        head.append("\n").append_text(plain(f"{label}: {value}"))
+    table = make_table(
+        "",
+        {
+            "stage": False,
+            "outcome": False,
+            "reason": False,
+            "measured": True,
+            "threshold": True,
+            "detail": False,
+        },
+    )
+    for step in document["stages"]:
+        table.add_row(
+            plain(step["stage"]),
+            plain(step["outcome"], _STYLES.get(step["outcome"], "")),
+            plain(step["reason"] or ""),
+            amount(step["value"]),
+            amount(step["threshold"]),
+            plain(step["detail"] or ""),
+        )
+    views: list[RenderableType] = [head, table]
+    if (other := document["instead_of"]) is not None:
+        views.append(plain(f"kept instead: {other['uri'] or 'not found'} ({other['id']})"))
+        views += _diff_view(other["diff"])
+    return Group(*views)
+
+
+def _more(document: dict[str, Any]) -> list[tuple[str, str]]:
+    """What else is known, as (label, value)."""
+    known = []
+    if document["augmented_from"]:
+        known.append(("derived from", document["augmented_from"]))
+    if document["derived"]:
+        known.append(("derived documents", ", ".join(document["derived"])))
+    if document["language"]:
+        score = amount(document["language_score"])
+        known.append(("language", f"{document['language']} {score}"))
+    if document["scores"]:
+        scores = (f"{name} {amount(value)}" for name, value in document["scores"].items())
+        known.append(("scores", ", ".join(scores)))
+    if (shard := document["shard"]) is not None:
+        tokens = f"{shard['tokens']:,} tokens, row {shard['row']:,} of {shard['shard']}"
+        known.append((f"split {shard['split']}", tokens))
+    return known
+
+
+def _diff_view(diff: list[str] | None) -> "list[RenderableType]":
+    if diff is None:
+        return [plain("The texts are not compared: they are not both among the run's stages.")]
+    if not diff:
+        return [plain("Once they are masked, the texts do not differ in what was compared.")]
+    colours = {"+": "green", "-": "red", "@": "cyan"}
+    return [*(plain(line, colours.get(line[:1], "")) for line in diff), plain(MASKING, "dim")]
+
+
+def inspect_view(data: dict[str, Any]) -> "RenderableType":
+    """What `inspect_data` found."""
+    from rich.console import Group
+
+    if data["what"] == "run":
+        return Group(*_run_view(data))
+    if data["what"] == "shards":
+        return Group(plain(data["path"], "bold"), *_shards_view(data))
+    return Group(*_file_view(data))
+
+
+def _run_view(data: dict[str, Any]) -> "list[RenderableType]":
+    published = data["published"] or "nothing yet"
+    views: list[RenderableType] = [
+        plain(f"{data['name']}: a run by engine {data['engine']}; documents/ holds {published}"),
+        funnel_view(data["funnel"]),
+    ]
+    table = make_table(
+        "documents/", {"language": False, "source": False, "documents": True, "bytes": True}
+    )
+    for row in data["documents"]:
+        language = row["language"] or "not identified"
+        table.add_row(
+            plain(language), plain(row["source"]), amount(row["documents"]), amount(row["bytes"])
+        )
+    views.append(table)
+    if data["shards"] is not None:
+        views += _shards_view(data["shards"])
+    views += [plain(f"note: {note}") for note in data["notes"]]
+    return views
+
+
+def _shards_view(data: dict[str, Any]) -> "list[RenderableType]":
+    splits = list(data["splits"])
+    table = make_table("Tokens", {"source": False, **dict.fromkeys(splits, True), "all": True})
+    for source, tokens in data["tokens"].items():
+        counts = [amount(tokens.get(split, 0)) for split in splits]
+        table.add_row(plain(source), *counts, amount(sum(tokens.values())))
+    for label, key in (("all tokens", "tokens"), ("documents", "documents")):
+        totals = [data["splits"][split][key] for split in splits]
+        table.add_row(label, *map(amount, totals), amount(sum(totals)), style="bold")
+    tokenizer = data["tokenizer"]
+    views: list[RenderableType] = [
+        table,
+        plain(
+            f"{len(data['shards'])} shards; tokenizer {tokenizer['hash']}, "
+            f"{amount(tokenizer['vocab_size'])} tokens ({tokenizer['dtype']})"
+        ),
+    ]
+    if data["mixture"] is not None:
+        weights = data["mixture"]["weights"].items()
+        named = ", ".join(f"{source} {amount(weight)}" for source, weight in weights)
+        views.append(plain(f"mixture: {named}"))
+    return views
+
+
+def _file_view(data: dict[str, Any]) -> "list[RenderableType]":
+    views: list[RenderableType] = [
+        plain(f"{data['path']}: {data['format']}, {data['rows']:,} rows", "bold")
+    ]
+    for key, value in data["metadata"].items():
+        views.append(plain(f"{key}: {value}"))
+    columns = {"column": False, "type": False}
+    rows = data["first_rows"]
+    table = make_table("", columns | {f"row {i}": False for i in range(len(rows))})
+    for field in data["schema"]:
+        cells = (plain(row[field["name"]], lines=True) for row in rows)
+        table.add_row(plain(field["name"]), plain(field["type"]), *cells)
+    return [*views, table, plain(MASKING, "dim")]
