@@ -25,6 +25,10 @@ PHONE_PUNCTUATION = (
 MINIMUM_PHONE_DIGITS = 7
 """Local numbers of North America; shorter ones cannot be told from other numbers."""
 
+MAXIMUM_RUN_DIGITS = 100
+"""More digits than these, with nothing but phone punctuation between them, are a table of numbers:
+not searched for phone numbers, of which libphonenumber would try every combination."""
+
 LOCAL_PART = r"[!#$%&'*+\-/=?^_`{|}~.\w]"
 _LOCAL_TAIL = re.compile(LOCAL_PART + r"{1,64}\Z")
 _DOMAIN_HEAD = re.compile(r"[\w.-]{3,255}")
@@ -61,6 +65,7 @@ _PHONE_WORD_BEFORE = re.compile(
     rf"\b(?:{_PHONE_WORDS})\b\W{{0,3}}(?:[^\W\d]+\W{{1,3}}){{0,3}}\Z", re.IGNORECASE
 )
 _PHONE_WORD_AFTER = re.compile(rf"[ \-,:(]{{0,3}}(?:{_PHONE_WORDS_AFTER})\b", re.IGNORECASE)
+_ONE_NUMBER = re.compile(r"\(?\d+(?:\.\d+)?")
 _REACH_BEFORE, _REACH_AFTER = 40, 12
 """Characters around a number in which such words count."""
 
@@ -74,19 +79,28 @@ def near_phone_word(text: str, start: int, end: int) -> bool:
 
 
 def _phone_candidates(text: str) -> Iterator[Span]:
-    """Runs of digits and phone punctuation, with enough digits."""
+    """Runs of digits and phone punctuation that an acceptance rule could let pass."""
     for start, end in _number_runs(text):
-        if sum(map(str.isdecimal, text[start:end])) >= MINIMUM_PHONE_DIGITS:
+        if MINIMUM_PHONE_DIGITS <= sum(
+            map(str.isdecimal, text[start:end])
+        ) <= MAXIMUM_RUN_DIGITS and (
+            not _ONE_NUMBER.fullmatch(text, start, end) or _phone_word_around(text, start, end)
+        ):
             yield start, end
 
 
 def _announced_phone_candidates(text: str) -> Iterator[Span]:
     """Those with an international prefix, or with a word nearby that may say phone."""
     for start, end in _phone_candidates(text):
-        before, after = max(0, start - _REACH_BEFORE), end + _REACH_AFTER
         prefixed = "+" in text[start:end] or "\uff0b" in text[start:end]
-        if prefixed or _ANY_PHONE_WORD.search(text, before, after):
+        if prefixed or _phone_word_around(text, start, end):
             yield start, end
+
+
+def _phone_word_around(text: str, start: int, end: int) -> bool:
+    """Wider than near_phone_word, for any number inside the span."""
+    before, after = max(0, start - _REACH_BEFORE), end + _REACH_AFTER
+    return _ANY_PHONE_WORD.search(text, before, after) is not None
 
 
 CARD_SHAPE = (
@@ -135,7 +149,7 @@ _DATE = re.compile(
 _OTHER_NUMBER = re.compile(
     r"^\(?[+-]?\d+\.\d+$"  # a decimal fraction
     r"|(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])"  # an address or a section
-    r"|^\d{5}-\d{4}$"  # a US postcode
+    r"|^\d{5}-\d{4,5}$"  # a US postcode, a range
     r"|\b(?:\d[ .-]){4}"  # a list of small numbers
 )
 _NUMBER_GOES_ON_BEFORE = re.compile(r"[\w@=%$€£]\Z|\d[.,\-/:]\Z")
@@ -237,6 +251,26 @@ def accept_always(text: str, start: int, end: int) -> bool:
     return True
 
 
+def accept_email(text: str, start: int, end: int) -> bool:
+    """A local part that is one in practice, too (see start_of_email)."""
+    return text[start_of_email(text, start, end)] != "@"
+
+
+def whole(text: str, start: int, end: int) -> int:
+    """What the recognizer found begins where it says."""
+    return start
+
+
+_NOT_IN_PRACTICE = re.compile(r".*[^\w.+'-]", re.DOTALL)
+
+
+def start_of_email(text: str, start: int, end: int) -> int:
+    """RFC 5321 lets a local part hold `/`, `=`, `?` and the like; in text these stand before it, as
+    in https://host/?to=somebody@host, and must neither vanish nor make another value of it."""
+    before = _NOT_IN_PRACTICE.match(text, start, text.rindex("@", start, end))
+    return before.end() if before else start
+
+
 @dataclass(frozen=True, kw_only=True)
 class Detector:
     """One way to find one entity."""
@@ -247,6 +281,8 @@ class Detector:
     candidates: Callable[[str], Iterator[Span]]
     accept: Callable[[str, int, int], bool]
     """Given the text, start and end of what the recognizer found."""
+    start: Callable[[str, int, int], int] = whole
+    """Given the same, where the value begins."""
 
 
 DETECTORS = (
@@ -254,7 +290,8 @@ DETECTORS = (
         entity="EMAIL_ADDRESS",
         recognizer="email",
         candidates=_email_candidates,
-        accept=accept_always,
+        accept=accept_email,
+        start=start_of_email,
     ),
     Detector(
         entity="IBAN_CODE",
@@ -271,7 +308,7 @@ DETECTORS = (
     Detector(
         entity="CRYPTO",
         recognizer="crypto",
-        candidates=_matches_of(r"(?i)(?:bc1|[13])[a-hj-np-z0-9]{25,59}"),
+        candidates=_matches_of(r"(?:[bB][cC]1|[13])[A-Za-z0-9]{25,59}"),
         accept=accept_always,
     ),
     Detector(

@@ -114,7 +114,8 @@ class Scanner:
                 for result in recognizer.analyze(text[start:end], [detector.entity], _NO_ARTIFACTS):
                     span = (start + result.start, start + result.end)
                     if result.score >= SCORE_THRESHOLD and detector.accept(text, *span):
-                        found[Finding(*span, detector.entity)] = None
+                        begin = detector.start(text, *span)
+                        found[Finding(begin, span[1], detector.entity)] = None
         return list(found)
 
 
