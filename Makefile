@@ -30,7 +30,7 @@ export RAY_USAGE_STATS_ENABLED := 0
 run: .venv/installed
 	$(BIN)/corpusmill run src/corpusmill/pipelines/recipes/quickstart.yaml --out out/quickstart
 	$(BIN)/corpusmill train --shards out/quickstart/shards --out out/quickstart-train --set steps=60
-	$(BIN)/corpusmill report out/quickstart
+	$(BIN)/corpusmill report out/quickstart --train out/quickstart-train
 
 lint: .venv/installed
 	$(BIN)/ruff check $(wildcard $(CODE))

@@ -84,8 +84,11 @@ def test_a_document_that_takes_too_much_time_is_quarantined(
 def test_documents_that_once_killed_the_child_are_not_met_again() -> None:
     opened = OpenStage(Crashing())
     into = Judged()
-    judge(opened, documents(["a", "crash"]), into, {f"{1:032x}": "cpu_limit"}, pytest.fail)
+    killed: list[str] = []
+    replay = {f"{1:032x}": "cpu_limit"}
+    judge(opened, documents(["a", "crash"]), into, replay, lambda i, _: killed.append(i))
     opened.close()
+    assert not killed, "the document was tried again"
     assert [row["reason"] for row in into.ledger] == ["cpu_limit"]
     assert into.counts.kept == 1
 

@@ -65,13 +65,17 @@ def test_publishing_twice_is_harmless(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "sub") == ["t"]
 
 
-def test_links_that_lead_out_of_a_folder_are_not_listed(tmp_path: Path) -> None:
+def test_links_are_listed_and_those_that_lead_out_of_the_folder_recognised(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("x")
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "mine").write_text("y")
     (tmp_path / "data" / "theirs").symlink_to(tmp_path / "secret")
+    (tmp_path / "data" / "broken").symlink_to(tmp_path / "data" / "nothing")
+    os.mkfifo(tmp_path / "data" / "pipe")
     listed = storage.list_files(str(tmp_path / "data"))
-    assert [Path(path).name for path in listed] == ["mine"]
+    assert [Path(path).name for path in listed] == ["broken", "mine", "theirs"]
+    outside = [storage.leads_outside(path, str(tmp_path / "data")) for path in listed]
+    assert outside == [False, False, True]
 
 
 def test_object_stores_are_written_and_read_through_fsspec() -> None:

@@ -46,6 +46,11 @@ class PlainVerbs:
             tables.append(rows.append_column("part", numbers))
         return self._written(tables)
 
+    def each(self, task: Callable[[Any], None], items: Sequence[Any]) -> None:
+        """Run the task on every item, in another order."""
+        for item in self._chance.sample(list(items), len(items)):
+            task(item)
+
     def exchange(self, *datasets: Rows, by: str, then: Callable[[pa.Table], pa.Table]) -> Rows:
         """Bring rows with equal keys together, in tables cut anywhere between groups."""
         tables = []

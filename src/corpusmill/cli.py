@@ -83,7 +83,7 @@ def _complain(message: str) -> None:
 
 
 def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False))
+    typer.echo(json.dumps(value))
 
 
 def _show(renderable: Any) -> None:
@@ -160,25 +160,17 @@ def run(
             discard_stages=discard_stages,
             progress=progress,
         )
-    report_path = write_report(out)
-    _finished(out, record, report_path, as_json)
+    write_report(out)
+    _finished(out, record, as_json)
 
 
-def _finished(out: str, record: "RunRecord", report_path: str, as_json: bool) -> None:
-    from corpusmill import storage
-    from corpusmill.report.terminal import funnel_data, funnel_view
+def _finished(out: str, record: "RunRecord", as_json: bool) -> None:
+    from corpusmill.report.facts import funnel_data
+    from corpusmill.report.terminal import funnel_view
 
     quarantined = sum(stage.counts.quarantined for stage in record.stages)
     left = record.stages[-1].counts.out
-    shards = storage.join(out, "shards")
-    places = {
-        "documents": storage.join(out, "documents"),
-        "ledger": storage.join(out, "ledger"),
-        "report": report_path,
-        "record": storage.join(out, "run.json"),
-    }
-    if storage.exists(storage.join(shards, "manifest.json")):
-        places["shards"] = shards
+    places = _places(out)
     if as_json:
         _print_json(
             {
@@ -195,6 +187,20 @@ def _finished(out: str, record: "RunRecord", report_path: str, as_json: bool) ->
     typer.echo(f"{left} documents left; {quarantined} quarantined; every document is accounted for")
     if not left:
         typer.echo("warning: every document was dropped")
+    _print_places(places)
+
+
+def _places(run: str, train: str | None = None) -> dict[str, str]:
+    from corpusmill import storage
+
+    areas = ("documents", "shards", "ledger", "report.html", "run.json", "recipe.yaml")
+    found = {area.partition(".")[0]: storage.join(run, area) for area in areas}
+    if train is not None:
+        found["training"] = train
+    return {name: place for name, place in found.items() if storage.exists(place)}
+
+
+def _print_places(places: dict[str, str]) -> None:
     for name, place in places.items():
         typer.echo(f"  {name:<10} {place}")
 
@@ -265,8 +271,9 @@ def report(
 ) -> None:
     """Write RUN/report.html and print the funnel of documents."""
     from corpusmill.pipelines.ledger import load_run
+    from corpusmill.report.facts import funnel_data
     from corpusmill.report.html import write_report
-    from corpusmill.report.terminal import funnel_data, funnel_view
+    from corpusmill.report.terminal import funnel_view
 
     data = funnel_data(load_run(run))
     path = write_report(run, train)
@@ -274,7 +281,7 @@ def report(
         _print_json({"report": path, "funnel": data})
     else:
         _show(funnel_view(data))
-        typer.echo(path)
+        _print_places(_places(run, train))
 
 
 @app.command()
@@ -284,7 +291,8 @@ def why(
     as_json: AsJson = False,
 ) -> None:
     """Tell what happened to a document, stage by stage."""
-    from corpusmill.report.terminal import why_data, why_view
+    from corpusmill.report.fate import why_data
+    from corpusmill.report.terminal import why_view
 
     _data(why_data(run, document), why_view, as_json)
 
@@ -295,7 +303,8 @@ def inspect(
     as_json: AsJson = False,
 ) -> None:
     """Show what is in a run folder, in token shards, or in one of their files."""
-    from corpusmill.report.terminal import inspect_data, inspect_view
+    from corpusmill.report.inspection import inspect_data
+    from corpusmill.report.terminal import inspect_view
 
     _data(inspect_data(path), inspect_view, as_json)
 

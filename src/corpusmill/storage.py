@@ -214,7 +214,8 @@ def file_size(path: str) -> int:
 def list_files(path: str) -> list[str]:
     """All files below a folder, those that a pattern matches, or the file itself; sorted.
 
-    Links that lead out of the folder are not followed; hidden folders are listed like others.
+    Links to folders are not entered; links to files are listed, broken ones too. Sockets, pipes
+    and devices are not.
     """
     if not is_local(path):
         fs, inner = _filesystem(path)
@@ -226,16 +227,17 @@ def list_files(path: str) -> list[str]:
         for folder, folders, names in os.walk(path):
             folders.sort()
             files += [os.path.join(folder, name) for name in names]
-        return sorted(f for f in files if os.path.isfile(f) and _stays_inside(f, path))
+        return sorted(f for f in files if os.path.isfile(f) or not os.path.exists(f))
     if os.path.exists(path):
         return [path]
     matches = sorted(glob.glob(path, recursive=True))
     return sorted({file for match in matches for file in list_files(match)})
 
 
-def _stays_inside(file: str, root: str) -> bool:
-    real = os.path.realpath(root)
-    return os.path.commonpath([os.path.realpath(file), real]) == real
+def leads_outside(file: str, folder: str) -> bool:
+    """Whether a local file, found below a folder, is a link to something that is not below it."""
+    real = os.path.realpath(folder)
+    return os.path.commonpath([os.path.realpath(file), real]) != real
 
 
 def publish(source: str, target: str) -> None:

@@ -5,6 +5,7 @@ it reads into chunks of `part_mb` of text. When all splits are done, the chunks 
 order of source, split and chunk: the parts of the run.
 """
 
+import contextlib
 import glob
 import os
 from collections import Counter
@@ -21,7 +22,13 @@ from corpusmill.pipelines.judge import Judged, judge
 from corpusmill.pipelines.ledger import Counts, ledger_schema, part_path
 from corpusmill.pipelines.part import Journal, close_other_stages, open_stage
 from corpusmill.stages.sources.extract import Extract
-from corpusmill.stages.sources.records import RAW_SCHEMA, RawDocument, Skipped, read_file
+from corpusmill.stages.sources.records import (
+    IGNORED_FOLDERS,
+    RAW_SCHEMA,
+    RawDocument,
+    Skipped,
+    read_file,
+)
 from corpusmill.stages.sources.source import Source
 from corpusmill.storage import FileInfo
 
@@ -30,9 +37,6 @@ INGEST = "00-ingest"
 BATCH_ROWS = 32
 """Raw documents sent to the extractor at a time; fixed, so that chunks are cut the same way."""
 BATCH_BYTES = 8 << 20
-
-PASSED_OVER = frozenset({".git", ".hg", ".svn", "__pycache__"})
-"""Folders that hold no documents: the books of version control, compiled code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +50,9 @@ class InputFile:
     """Relative to the source's root: part of every id."""
     bytes: int
     mtime_ns: int
+    leads_outside: bool = False
+    """A link in the source's folder to something outside: passed over, for the folder may be a
+    stranger's, and the file not meant."""
 
 
 def list_inputs(source: Source) -> list[InputFile]:
@@ -56,18 +63,27 @@ def list_inputs(source: Source) -> list[InputFile]:
         relative = os.path.relpath(path, root) if storage.is_local(path) else path[len(root) + 1 :]
         relative = relative.replace(os.sep, "/")
         folders = relative.split("/")[:-1]
-        if PASSED_OVER.isdisjoint(folders):
-            mtime = os.stat(path).st_mtime_ns if storage.is_local(path) else 0
-            files.append(
-                InputFile(
-                    source=source.name,
-                    path=path,
-                    relative=relative,
-                    bytes=storage.file_size(path),
-                    mtime_ns=mtime,
-                )
-            )
+        if IGNORED_FOLDERS.isdisjoint(folders):
+            files.append(_input_file(source, path, relative))
     return sorted(files, key=lambda file: file.relative)
+
+
+def _input_file(source: Source, path: str, relative: str) -> InputFile:
+    size, mtime, outside = 0, 0, False
+    if not storage.is_local(path):
+        size = storage.file_size(path)
+    else:
+        outside = os.path.isdir(source.path) and storage.leads_outside(path, source.path)
+        with contextlib.suppress(OSError):  # what cannot be read is quarantined when it is read
+            size, mtime = os.path.getsize(path), os.stat(path).st_mtime_ns
+    return InputFile(
+        source=source.name,
+        path=path,
+        relative=relative,
+        bytes=size,
+        mtime_ns=mtime,
+        leads_outside=outside,
+    )
 
 
 def _root(path: str) -> str:
@@ -203,6 +219,9 @@ def _raw_batches(
     size = 0
     found = 0
     for file in task.files:
+        if file.leads_outside:
+            skipped["link_leads_outside"] += 1
+            continue
         for record in read_file(task.source, file.path, file.relative):
             if isinstance(record, Skipped):
                 skipped[record.reason] += 1

@@ -100,7 +100,7 @@ def _record(rows: pa.RecordBatch, outcome: Outcome, verdicts: dict[str, int], in
             into.ledger.append(
                 {
                     **verdict,
-                    "uri": rows.column("uri")[row].as_py(),
+                    "uri": documents.column("uri")[row].as_py(),
                     "source": rows.column("source")[row].as_py(),
                     "scores": documents.column("scores")[row].as_py(),
                 }

@@ -115,7 +115,8 @@ def checksum_inputs(
             key = (file.source, file.relative, file.bytes, file.mtime_ns)
             if key not in checksums:
                 try:
-                    checksums[key] = storage.checksum_file(file.path)
+                    readable = not file.leads_outside
+                    checksums[key] = storage.checksum_file(file.path) if readable else "not read"
                 except OSError:
                     checksums[key] = "unreadable"
             result.append(
