@@ -1,0 +1,180 @@
+"""What reading a source gives: documents not yet turned into text, and what was passed over."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO, Literal
+
+import pyarrow as pa
+
+from corpusmill.stages.sources import sniff
+from corpusmill.stages.sources.languages import programming_language
+from corpusmill.stages.sources.limits import MAX_PAYLOAD
+from corpusmill.stages.sources.source import Source
+from corpusmill.storage import open_read
+
+Media = Literal["html", "text", "extracted", "epub", "code"]
+"""What the payload is. `text` is a text file in any charset, perhaps a book with front matter;
+`extracted` is UTF-8 text that the source holds ready, and stays as it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawDocument:
+    """A document as it stands in its source."""
+
+    locator: str
+    """Its place in the file: record offset (WARC), byte offset in the unpacked stream (JSONL), row
+    (Parquet, Arrow, CSV), member path (archives), empty for a whole file."""
+    uri: str
+    """For people: the page's URL, else `path#locator`."""
+    payload: bytes
+    """The document's bytes; may be empty when there is a problem."""
+    media: Media
+    charset: str | None = None
+    """As the server declared it; not checked."""
+    metadata: dict[str, str] = field(default_factory=dict)
+    problem: str | None = None
+    """Why the document cannot be used: it is to be quarantined with this reason."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skipped:
+    """Something in a source that is no document; it is counted by reason."""
+
+    reason: str
+    locator: str
+
+
+Found = RawDocument | Skipped
+
+RAW_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("payload", pa.large_binary(), nullable=False),
+        pa.field("media", pa.string(), nullable=False),
+        pa.field("charset", pa.string()),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("uri", pa.string(), nullable=False),
+        pa.field("metadata", pa.map_(pa.string(), pa.string())),
+    ]
+)
+"""A batch of raw documents, as it goes into extraction."""
+
+
+def place(relative: str, locator: str) -> str:
+    """A uri for a document that has no URL."""
+    return f"{relative}#{locator}" if locator else relative
+
+
+def refused(relative: str, problem: str, locator: str = "") -> RawDocument:
+    """A document, or a whole file, that is known only by its place and by what is wrong with it."""
+    return RawDocument(
+        locator=locator, uri=place(relative, locator), payload=b"", media="text", problem=problem
+    )
+
+
+IGNORED_FOLDERS = {".git", ".hg", ".svn", "__pycache__"}
+"""Folders whose files are about the code, not the code."""
+
+_HEAD = 65_536
+
+
+def read_file(source: Source, path: str, relative: str) -> Iterator[Found]:
+    """Every document in one file of a source, in the order of the file.
+
+    Args:
+        source: the source as the recipe has it.
+        path: where the file is; local path or URL.
+        relative: its path below the source's root, by which documents are called.
+
+    Content never raises: what is wrong with it is in what is yielded. An OSError while reading,
+    after the file could be opened, is the storage's and does raise.
+    """
+    if IGNORED_FOLDERS.intersection(relative.split("/")):
+        yield Skipped(reason="ignored_folder", locator="")
+        return
+    try:
+        stream = open_read(path)
+        head = stream.read(_HEAD)
+    except OSError:
+        yield refused(relative, "unreadable_file")
+        return
+    with stream:
+        stream.seek(0)
+        yield from _read(source, stream, head, relative)
+
+
+def _read(source: Source, stream: IO[bytes], head: bytes, relative: str) -> Iterator[Found]:
+    from corpusmill.stages.sources import archives, tables, web_archive
+    from corpusmill.stages.sources.streams import unpacked_head
+
+    if not head:
+        yield Skipped(reason="empty_file", locator="")
+        return
+    first = unpacked_head(head)
+    end = sniff.suffix(relative)
+    code = source.kind == "code"
+    # In a folder of code a table is data; a code source that names tables itself has code in them.
+    as_table = not code or sniff.suffix(source.path) in sniff.TABLE_SUFFIXES
+    if not code and (first.startswith(b"WARC/") or end in (".warc", ".wet", ".wat")):
+        yield from web_archive.read_web_archive(stream, relative, arc=False)
+    elif not code and (first.startswith(b"filedesc://") or end == ".arc"):
+        yield from web_archive.read_web_archive(stream, relative, arc=True)
+    elif as_table and (end in sniff.TABLE_SUFFIXES or head.startswith((b"PAR1", b"ARROW1"))):
+        yield from tables.read_table(source, stream, head, relative)
+    elif head.startswith(sniff.ZIP_MAGICS) and end != ".epub" and not sniff.is_epub(head):
+        yield from archives.read_zip(source, stream, relative)
+    elif sniff.is_tar(first):
+        yield from archives.read_tar(source, stream, head, relative)
+    elif code and sniff.is_packed(head):
+        yield Skipped(reason="binary", locator="")
+    else:
+        yield _read_whole(source, stream, head, relative)
+
+
+def _read_whole(source: Source, stream: IO[bytes], head: bytes, relative: str) -> Found:
+    from corpusmill.stages.sources.streams import Damaged, Unpacked
+
+    try:
+        payload = Unpacked(stream, head).read_up_to(MAX_PAYLOAD + 1)
+    except Damaged:
+        return refused(relative, "damaged_file")
+    if len(payload) > MAX_PAYLOAD:
+        return refused(relative, "too_large")
+    return whole_file(source, relative, payload)
+
+
+def whole_file(source: Source, relative: str, payload: bytes, member: str = "") -> Found:
+    """One file as one document; `member` is its path in an archive."""
+    name = member or relative
+    end = sniff.suffix(name)
+    metadata: dict[str, str] = {}
+    media: Media
+    if not payload:
+        return Skipped(reason="empty_file", locator=member)
+    if source.kind == "code":
+        if sniff.looks_binary(payload):
+            return Skipped(reason="binary", locator=member)
+        media = "code"
+        metadata["programming_language"] = programming_language(name)
+    elif end == ".epub" or sniff.is_epub(payload):
+        if not payload.startswith(sniff.ZIP_MAGICS):
+            return refused(relative, "not_a_zip", member)
+        media = "epub"
+    elif sniff.looks_binary(payload):
+        return Skipped(reason="unknown_format", locator=member)
+    elif end in sniff.HTML_SUFFIXES or (
+        end not in sniff.TEXT_SUFFIXES and sniff.looks_like_html(payload)
+    ):
+        media = "html"
+    elif end in sniff.TEXT_SUFFIXES or not end:
+        media = "text"
+    else:
+        return Skipped(reason="unknown_format", locator=member)
+    return RawDocument(
+        locator=member,
+        uri=place(relative, member),
+        payload=payload,
+        media=media,
+        metadata=metadata,
+    )

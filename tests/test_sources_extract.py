@@ -1,0 +1,279 @@
+"""Text out of pages, books and code, and the contract of the stage that takes it out."""
+
+import io
+import itertools
+import json
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from corpusmill.document import document_schema
+from corpusmill.stage import check_verdicts
+from corpusmill.stages.sources import limits
+from corpusmill.stages.sources.books import clean_book
+from corpusmill.stages.sources.charset import decode_html, decode_text
+from corpusmill.stages.sources.epub import read_epub
+from corpusmill.stages.sources.extract import Extract
+from corpusmill.stages.sources.html import read_html
+from corpusmill.stages.sources.limits import Refused
+from corpusmill.stages.sources.records import RAW_SCHEMA
+
+
+def raw(number: int, payload: bytes, **fields: Any) -> dict[str, Any]:
+    return {
+        "id": f"{number:032x}", "payload": payload, "media": "text", "source": "s",
+        "kind": "web", "uri": f"u{number}", "metadata": [], **fields,
+    }  # fmt: skip
+
+
+def test_extraction_returns_every_document_with_its_verdict() -> None:
+    code = b"# SPDX-License-Identifier: MIT OR Apache-2.0\nx = 1\n"
+    batch = pa.RecordBatch.from_pylist(
+        [
+            raw(0, b"Plain words.", metadata=[("id", "own")]),
+            raw(1, b"<html><body></body></html>", media="html"),
+            raw(2, b"<div>" * 2000, media="html"),
+            raw(3, b"no zip", media="epub", kind="book"),
+            raw(4, b"\xff", media="extracted"),
+            raw(5, code, media="code", kind="code"),
+            raw(6, "ä\xe4 ö ü".encode() + b"\xff", media="text"),
+        ],
+        schema=RAW_SCHEMA,
+    )
+    outcome = Extract(scores=("other",)).open()(batch)
+    check_verdicts(batch, outcome)
+    assert outcome.documents.schema == document_schema(("other",))
+    assert {
+        int(v["id"], 16): (v["action"], v["reason"], v["value"], v["threshold"])
+        for v in outcome.verdicts.to_pylist()
+    } == {
+        1: ("dropped", "no_text", 0, 1),
+        2: ("quarantined", "too_deep", 257, 256),
+        3: ("quarantined", "not_a_zip", None, None),
+        4: ("quarantined", "invalid_utf8", 0, None),
+        6: ("quarantined", "invalid_utf8", 1, 0),
+    }
+    rows = outcome.documents.to_pylist()
+    assert rows[0]["text"] == "Plain words."
+    assert rows[0]["metadata"] == [("id", "own")]
+    assert rows[0]["scores"] == {"ingest_bytes": 12.0, "other": None}
+    assert rows[5]["text"] == code.decode()
+    assert rows[5]["metadata"] == [("licence", "MIT OR Apache-2.0")]
+
+
+PAGE = """<!doctype html><html><head><title>The title</title>
+<meta name="author" content="A. Writer"><meta property="og:site_name" content="The Site">
+<meta property="article:published_time" content="2021-03-04T05:06:07Z"></head><body>
+<nav><a href="/">Home</a> <a href="/about">About us</a></nav><article><h1>The title</h1>
+<p>{first}</p><p>{second}</p></article><footer><a href="/terms">Terms</a>
+<a rel="license" href="https://creativecommons.org/licenses/by-sa/4.0/">Licence</a></footer>"""
+SENTENCES = {
+    "first": "The first paragraph of an article says what happened, where it happened, and when. "
+    * 3,
+    "second": "The second one is about the people who saw it and about what they said later. " * 3,
+}
+
+
+def test_a_page_gives_its_article_and_what_it_says_about_itself() -> None:
+    text, metadata = read_html(
+        PAGE.format(**SENTENCES).encode(), None, "https://www.site.example/a", ""
+    )
+    assert "The first paragraph of an article" in text
+    assert "people who saw it" in text
+    assert "About us" not in text
+    assert metadata == {
+        "author": "A. Writer",
+        "date": "2021-03-04",
+        "host": "www.site.example",
+        "licence": "creativecommons.org/licenses/by-sa/4.0",
+        "site": "The Site",
+        "title": "The title",
+    }
+
+
+def test_a_date_after_the_crawl_is_no_date() -> None:
+    page = PAGE.format(**SENTENCES).encode()
+    assert "date" not in read_html(page, None, "https://site.example/", "2020-01-01T00:00:00Z")[1]
+
+
+def test_articles_are_extracted_as_people_marked_them(shared_data: Path) -> None:
+    import gzip
+
+    folder = shared_data / "web" / "articles"
+    truth = json.loads((folder / "ground-truth.json").read_text())
+    recalls = []
+    for key in sorted(truth)[:12]:
+        page = gzip.decompress((folder / "html" / f"{key}.html.gz").read_bytes())
+        words = set(re.findall(r"\w+", read_html(page, None, truth[key].get("url", ""), "")[0]))
+        expected = set(re.findall(r"\w+", truth[key]["articleBody"]))
+        recalls.append(len(words & expected) / len(words | expected))
+    assert sum(recalls) / len(recalls) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("page", "reason"),
+    [
+        (b"<div>" * 100_000, "too_many_nodes"),
+        (b"<div>" * 20_000, "too_deep"),
+        (b"<html><body>" + b"<b>x" * 300, "too_deep"),
+        (b"x" * (limits.MAX_HTML + 1), "too_large"),
+    ],
+)
+def test_hostile_pages_are_refused_before_extraction(page: bytes, reason: str) -> None:
+    with pytest.raises(Refused, match=reason) as refusal:
+        read_html(page, None, "", "")
+    assert refusal.value.value is not None
+    assert refusal.value.threshold is not None
+    assert refusal.value.value > refusal.value.threshold
+
+
+@pytest.mark.parametrize("page", [b"", b"\0" * 100, b"<!doctype html>", b"<?xml?>", b"<p>"])
+def test_pages_without_anything_give_no_text(page: bytes) -> None:
+    assert read_html(page, None, "http://[broken", "")[0] == ""
+
+
+GREEK = "Καλημέρα κόσμε, τι κάνεις σήμερα; Όλα καλά, ευχαριστώ πολύ."
+
+
+@pytest.mark.parametrize(
+    ("data", "declared"),
+    [
+        (GREEK.encode(), "iso-8859-1"),
+        (GREEK.encode("iso-8859-7"), "ISO-8859-7"),
+        (GREEK.encode("utf-8-sig"), None),
+        (GREEK.encode("utf-16"), None),
+        (b'<meta charset="windows-1253">' + GREEK.encode("windows-1253"), None),
+        (b'<meta charset="windows-1253">' + GREEK.encode("windows-1253"), "no-such-charset"),
+        ((GREEK * 5).encode("windows-1253"), None),
+    ],
+)
+def test_charsets_of_pages_are_found(data: bytes, declared: str | None) -> None:
+    assert GREEK in decode_html(data, declared)
+
+
+def test_damaged_utf8_keeps_its_good_characters() -> None:
+    damaged = GREEK.encode() + b" \xff " + GREEK.encode()
+    assert decode_html(damaged) == f"{GREEK} \ufffd {GREEK}"
+    with pytest.raises(Refused, match="invalid_utf8"):
+        decode_text(damaged)
+
+
+def test_a_latin1_book_is_decoded_and_its_verse_left_alone(shared_data: Path) -> None:
+    text = decode_text((shared_data / "books" / "faust-2229-8.txt").read_bytes())
+    book, metadata = clean_book(text)
+    assert metadata["title"] == "Faust: Der Tragödie erster Teil"
+    assert metadata["language"] == "German"
+    assert "  Ihr naht euch wieder, schwankende Gestalten,\n  Die früh" in book
+    assert "Gutenberg" not in book
+    assert "Verfuegung" not in book
+
+
+def shingles(text: str) -> set[tuple[str, ...]]:
+    words = re.findall(r"[^\W_]+", text.lower())
+    return {tuple(words[i : i + 5]) for i in range(len(words) - 4)}
+
+
+def test_four_editions_of_one_book_are_near_duplicates(shared_data: Path) -> None:
+    books = shared_data / "books"
+    texts = [
+        clean_book(decode_text((books / name).read_bytes()))[0]
+        for name in ("old-pandp10.txt", "old-pandp12.txt", "1342-0.txt")
+    ]
+    epub, metadata = read_epub((books / "pride-and-prejudice.epub").read_bytes())
+    assert metadata["title"] == "Pride and Prejudice"
+    assert metadata["author"] == "Jane Austen"
+    for text in (*texts, epub):
+        assert "Gutenberg" not in text
+        assert "It is a truth universally acknowledged, that a single man" in text[:300]
+        assert text.endswith("had been the means of uniting them.")
+    for a, b in itertools.combinations(map(shingles, (*texts, epub)), 2):
+        assert len(a & b) / len(a | b) > 0.9
+
+
+def test_prose_is_joined_and_verse_is_not() -> None:
+    prose = (
+        "It was the best of times, it was the worst of times, it was the age of\n"
+        "wisdom, it was the age of foolishness, it was the epoch of belief, it\n"
+        "was the epoch of incredulity, it was the season of Light.\n"
+    )
+    verse = "Shall I compare thee to a summer's day?\nThou art more lovely\nand more temperate.\n"
+    text, _ = clean_book("\n".join([prose] * 8 + [verse] + ["  indented\n  lines here\n"]))
+    paragraphs = text.split("\n\n")
+    assert paragraphs[0] == prose.strip().replace("\n", " ")
+    assert paragraphs[8] == verse.strip()
+    assert paragraphs[9] == "  indented\n  lines here"
+
+
+CHAPTER = (
+    '<html xmlns="http://www.w3.org/1999/xhtml" xmlns:epub="http://www.idpf.org/2007/ops">'
+    "<head><title>no</title></head><body>{}</body></html>"
+)
+PACKAGE = """<package xmlns="http://www.idpf.org/2007/opf" version="3.0">
+<metadata xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>T</dc:title>
+<dc:creator>A</dc:creator><dc:creator>B</dc:creator><dc:language>en</dc:language></metadata>
+<manifest><item id="n" href="nav.xhtml" media-type="application/xhtml+xml" properties="nav"/>
+<item id="c" href="cover.xhtml" media-type="application/xhtml+xml"/>
+<item id="1" href="one.xhtml" media-type="application/xhtml+xml"/>
+<item id="2" href="two%20.xhtml" media-type="application/xhtml+xml"/></manifest>
+<spine><itemref idref="n"/><itemref idref="c"/><itemref idref="2"/><itemref idref="1"/>
+<itemref idref="gone"/></spine>
+<guide><reference type="cover" href="cover.xhtml"/></guide></package>"""
+
+
+def epub_of(**members: str) -> bytes:
+    files = {
+        "META-INF/container.xml": '<container><rootfiles><rootfile full-path="o/p.opf"/>'
+        "</rootfiles></container>",
+        "o/p.opf": PACKAGE,
+        "o/nav.xhtml": CHAPTER.format("<p>navigation</p>"),
+        "o/cover.xhtml": CHAPTER.format("<p>cover</p>"),
+        "o/one.xhtml": CHAPTER.format("<h1>One</h1><p>a<br/>b<em>c</em>&nbsp;d<!-- x --> e</p>"),
+        "o/two .xhtml": CHAPTER.format(
+            '<section epub:type="toc"><p>contents</p></section><div>text<p>in</p>tail</div>'
+        ),
+        **{name.replace("__", "/"): data for name, data in members.items()},
+    }
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("mimetype", "application/epub+zip", zipfile.ZIP_STORED)
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return sink.getvalue()
+
+
+def test_an_epub_is_read_in_the_order_of_its_spine() -> None:
+    text, metadata = read_epub(epub_of())
+    assert text == "text\n\nin\n\ntail\n\nOne\n\na\nbc\N{NO-BREAK SPACE}d e"
+    assert metadata == {"title": "T", "author": "A; B", "language": "en"}
+
+
+ENTITIES = "".join(f'<!ENTITY a{i} "{f"&a{i - 1};" * 10}">' for i in range(1, 12))
+HOSTILE = f'<!DOCTYPE html [<!ENTITY a0 "ha"><!ENTITY f SYSTEM "file:///etc/passwd">{ENTITIES}]>'
+
+
+def test_entities_of_an_epub_expand_to_nothing() -> None:
+    page = HOSTILE + CHAPTER.format("<p>before &a11; &f; after</p>")
+    text, _ = read_epub(epub_of(**{"o/one.xhtml": page}))
+    assert "before" in text
+    assert "haha" not in text
+    assert "root:" not in text
+
+
+@pytest.mark.parametrize(
+    ("member", "data", "reason"),
+    [
+        ("o/one.xhtml", "x" * 30_000_000, "decompression_ratio"),
+        ("o/one.xhtml", "x" * (limits.MAX_PAYLOAD + 1), "decompressed_too_large"),
+        ("o/one.xhtml", "<div>" * 5000, "too_deep"),
+        ("META-INF/container.xml", "<container/>", "not_an_epub"),
+        ("o/p.opf", "no xml", "not_an_epub"),
+        ("META-INF/encryption.xml", "<encryption><EncryptedKey/></encryption>", "encrypted"),
+    ],
+)
+def test_epubs_that_cannot_be_read_say_why(member: str, data: str, reason: str) -> None:
+    with pytest.raises(Refused, match=reason):
+        read_epub(epub_of(**{member: data}))

@@ -1,0 +1,290 @@
+"""Files of all formats: which reader gets them, and what hostile ones come to."""
+
+import gzip
+import io
+import json
+import os
+import random
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+
+from corpusmill.stages.sources import limits, records, tables
+from corpusmill.stages.sources.records import RawDocument, Skipped, read_file
+from corpusmill.stages.sources.source import Source
+
+
+def read(path: Path, kind: str = "web", source_path: str = "in") -> list[RawDocument | Skipped]:
+    source = Source.model_validate({"name": "s", "kind": kind, "path": source_path})
+    return list(read_file(source, str(path), path.name))
+
+
+def one(path: Path, kind: str = "web") -> RawDocument | Skipped:
+    (found,) = read(path, kind)
+    return found
+
+
+def written(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+def fate(found: RawDocument | Skipped) -> str:
+    return found.reason if isinstance(found, Skipped) else found.problem or found.media
+
+
+NOISE = random.Random(1).randbytes(5000)
+PAGE = b"<!doctype html><html><body><p>Hello.</p></body></html>"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "data", "expected"),
+    [
+        ("empty.warc", "web", b"", "empty_file"),
+        ("noise.bin", "web", NOISE, "unknown_format"),
+        ("noise.txt", "book", NOISE, "unknown_format"),
+        ("noise.html", "web", NOISE, "unknown_format"),
+        ("noise.py", "code", NOISE, "binary"),
+        ("noise.warc.gz", "web", NOISE, "damaged_record"),
+        ("noise.parquet", "web", NOISE, "damaged_file"),
+        ("noise.arrow", "web", NOISE, "damaged_file"),
+        ("noise.tar", "code", NOISE, "binary"),
+        ("noise.zip", "code", b"PK\x03\x04" + NOISE, "not_a_zip"),
+        ("noise.epub", "book", NOISE, "not_a_zip"),
+        ("half.html.gz", "web", gzip.compress(PAGE * 100)[:-20], "damaged_file"),
+        ("image.png", "web", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + NOISE, "unknown_format"),
+        ("page.html", "web", PAGE, "html"),
+        ("page", "web", PAGE, "html"),
+        ("page.html.gz", "web", gzip.compress(PAGE), "html"),
+        ("page.htm.zst", "web", zstandard.compress(PAGE), "html"),
+        ("page.html", "code", PAGE, "code"),
+        ("notes.txt", "web", b"Plain words.", "text"),
+        ("readme.md", "book", b"# Title", "text"),
+        ("app.py", "web", b"print()", "unknown_format"),
+        ("app.py", "code", b"print()", "code"),
+        ("data.json", "code", b'{"a": 1}', "code"),
+        ("data.json", "web", b'[\n {"a": 1}\n]', "not_json_lines"),
+    ],
+)
+def test_a_file_is_read_as_what_it_is(
+    tmp_path: Path, name: str, kind: str, data: bytes, expected: str
+) -> None:
+    assert fate(one(written(tmp_path / name, data), kind)) == expected
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission_is_quarantined(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.txt", b"text")
+    path.chmod(0)
+    assert fate(one(path)) == "unreadable_file"
+
+
+def test_a_missing_file_is_quarantined(tmp_path: Path) -> None:
+    assert fate(one(tmp_path / "gone.txt")) == "unreadable_file"
+
+
+def test_what_version_control_keeps_is_passed_over(tmp_path: Path) -> None:
+    path = written(tmp_path / "config", b"[core]")
+    source = Source(name="s", kind="code", path="in")
+    (found,) = read_file(source, str(path), "project/.git/config")
+    assert found == Skipped(reason="ignored_folder", locator="")
+
+
+def test_code_is_named_by_language(tmp_path: Path) -> None:
+    for name, language in [("a.rs", "Rust"), ("Makefile", "Makefile"), ("X.PY", "Python")]:
+        found = one(written(tmp_path / name, b"x"), "code")
+        assert isinstance(found, RawDocument)
+        assert found.metadata["programming_language"] == language
+
+
+def test_a_document_over_the_limit_is_refused_without_being_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "MAX_PAYLOAD", 1000)
+    monkeypatch.setattr(tables, "MAX_PAYLOAD", 1000)
+    line = b"word " * 1000
+    assert fate(one(written(tmp_path / "line.txt", line), "book")) == "too_large"
+    assert fate(one(written(tmp_path / "line.txt.gz", gzip.compress(line)), "book")) == "too_large"
+    rows = b'{"text": "first"}\n{"text": "%s"}\n{"text": "third"}\n' % (line * 1000)
+    found = read(written(tmp_path / "rows.jsonl", rows))
+    assert [fate(f) for f in found] == ["extracted", "too_large", "extracted"]
+    third = rows.index(b'{"text": "third"}')
+    assert [f.locator for f in found] == ["0", "18", str(third)]
+
+
+ROWS = [
+    {"id": "a", "text": "First.", "url": "http://one.example/", "title": "One"},
+    {"id": 2, "text": "Zweite — mit Ümlaut."},
+]
+
+
+@pytest.mark.parametrize("packed", ["", ".gz", ".zst"])
+def test_json_lines_survive_bad_lines(tmp_path: Path, packed: str) -> None:
+    lines = [
+        json.dumps(ROWS[0]).encode(),
+        b"{broken",
+        b'"no object"',
+        b'{"text": 3}',
+        b'{"text": "\xff\xfe"}',
+        b'{"text": "\\ud800"}',
+        b"",
+        b"[" * 100_000,
+        json.dumps(ROWS[1]).encode(),
+    ]
+    data = b"\n".join(lines)
+    pack = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}[packed]
+    found = read(written(tmp_path / f"rows.jsonl{packed}", pack(data)))
+    assert [fate(f) for f in found] == [
+        "extracted", "invalid_json", "not_an_object", "no_text_field", "invalid_utf8",
+        "invalid_utf8", "invalid_json", "extracted",
+    ]  # fmt: skip
+    first, last = found[0], found[-1]
+    assert isinstance(first, RawDocument)
+    assert isinstance(last, RawDocument)
+    assert (first.uri, first.metadata) == ("http://one.example/", {"id": "a", "title": "One"})
+    assert (last.payload.decode(), last.metadata) == (ROWS[1]["text"], {"id": "2"})
+    assert last.uri == f"rows.jsonl{packed}#{last.locator}"
+    assert data[int(last.locator) :].startswith(b'{"id": 2')
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
+def test_a_truncated_stream_gives_its_whole_lines(tmp_path: Path, pack: object) -> None:
+    assert callable(pack)
+    noise = random.Random(2)
+    lines = [json.dumps({"text": noise.randbytes(500).hex()}).encode() for _ in range(400)]
+    packed = pack(b"\n".join(lines))
+    found = read(written(tmp_path / "rows.jsonl", packed[: len(packed) // 2]))
+    assert [fate(f) for f in found] == ["extracted"] * (len(found) - 1) + ["truncated_record"]
+    whole = [f.payload for f in found[:-1] if isinstance(f, RawDocument)]
+    assert whole == [json.loads(line)["text"].encode() for line in lines[: len(whole)]]
+
+
+def test_columnar_files_give_their_rows(tmp_path: Path) -> None:
+    table = pa.Table.from_pylist(
+        [{"id": "x", "text": "First.", "n": 1}, {"id": "y", "text": None, "n": 2}]
+    )
+    pq.write_table(table, tmp_path / "t.parquet")
+    with pa.ipc.new_file(tmp_path / "file.arrow", table.schema) as writer:
+        writer.write_table(table)
+    with pa.ipc.new_stream(tmp_path / "stream.arrow", table.schema) as stream:
+        stream.write_table(table)
+    for name in ("t.parquet", "file.arrow", "stream.arrow"):
+        found = read(tmp_path / name)
+        assert [(f.locator, fate(f)) for f in found] == [("0", "extracted"), ("1", "no_text_field")]
+        assert isinstance(found[0], RawDocument)
+        assert found[0].metadata == {"id": "x"}
+
+
+def test_csv_gives_its_rows(tmp_path: Path) -> None:
+    data = '\ufeffid,text\n1,"Two\nlines, one ""text""."\n2,\n3,Ümlaut\n'.encode()
+    found = read(written(tmp_path / "t.csv", data + b"4,\xff\n"))
+    assert [(f.locator, fate(f)) for f in found] == [
+        ("0", "extracted"), ("1", "extracted"), ("2", "extracted"), ("3", "invalid_utf8"),
+    ]  # fmt: skip
+    assert isinstance(found[0], RawDocument)
+    assert found[0].payload == b'Two\nlines, one "text".'
+
+
+def test_a_table_without_the_text_column_says_so_once(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"body": ["a", "b"]}), tmp_path / "t.parquet")
+    assert fate(one(tmp_path / "t.parquet")) == "no_text_column"
+    assert fate(one(written(tmp_path / "t.csv", b"body\na\nb\n"))) == "no_text_column"
+
+
+def test_tables_hold_code_only_when_the_recipe_names_them(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.jsonl", b'{"text": "x = 1"}\n')
+    assert [fate(f) for f in read(path, "code")] == ["code"]
+    assert [fate(f) for f in read(path, "code", "data/*.jsonl.zst")] == ["extracted"]
+
+
+def tar_of(members: dict[str, bytes], mode: str) -> bytes:
+    sink = io.BytesIO()
+    with tarfile.open(fileobj=sink, mode=mode) as archive:  # type: ignore[call-overload]
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+        link = tarfile.TarInfo("link")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    return sink.getvalue()
+
+
+MEMBERS = {
+    "p/a.py": b"x = 1\n" * 100,
+    "p/" + "long/" * 60 + "ümlaut.c": b"int x;\n",
+    "p/.git/config": b"[core]",
+    "p/logo.png": NOISE,
+    "../../escape.sh": b"echo\n",
+    "p/empty.py": b"",
+}
+FATES = ["code", "code", "ignored_folder", "binary", "code", "empty_file"]
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_tar_members_are_documents(tmp_path: Path, mode: str) -> None:
+    found = read(written(tmp_path / "p.tar", tar_of(MEMBERS, mode)), "code")
+    assert [f.locator for f in found] == list(MEMBERS)
+    assert [fate(f) for f in found] == FATES
+    payloads = [f.payload for f in found if isinstance(f, RawDocument)]
+    assert payloads == [
+        data for data, f in zip(MEMBERS.values(), FATES, strict=True) if f == "code"
+    ]
+    assert not list(tmp_path.parent.glob("escape.sh"))
+
+
+def zip_of(members: dict[str, bytes]) -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return sink.getvalue()
+
+
+def test_zip_members_are_documents(tmp_path: Path) -> None:
+    found = read(written(tmp_path / "p.zip", zip_of(MEMBERS)), "code")
+    assert [f.locator for f in found] == list(MEMBERS)
+    assert [fate(f) for f in found] == FATES
+    assert isinstance(found[0], RawDocument)
+    assert found[0].uri == "p.zip#p/a.py"
+
+
+def test_a_member_that_comes_twice_has_two_places(tmp_path: Path) -> None:
+    twice = tar_of({"a.py": b"x"}, "w")[:-10240] or b""
+    block = tar_of({"a.py": b"x"}, "w")
+    first = block[:1024]
+    found = read(written(tmp_path / "p.tar", first + block + twice), "code")
+    assert [f.locator for f in found] == ["a.py", "a.py#2"]
+
+
+def test_bombs_are_refused_and_not_unpacked(tmp_path: Path) -> None:
+    bomb = {"a.py": b"ok = 1\n", "bomb.py": b"x" * 40_000_000}
+    found = read(written(tmp_path / "bomb.zip", zip_of(bomb)), "code")
+    assert [fate(f) for f in found] == ["code", "decompression_ratio"]
+    found = read(written(tmp_path / "bomb.tar.gz", tar_of(bomb, "w:gz")), "code")
+    assert [fate(f) for f in found] == ["code", "decompression_ratio"]
+    huge = {"huge.py": b"x" * (limits.MAX_PAYLOAD + 1)}
+    assert fate(one(written(tmp_path / "huge.zip", zip_of(huge)), "code")) == (
+        "decompressed_too_large"
+    )
+
+
+def test_a_truncated_archive_gives_its_whole_members(tmp_path: Path) -> None:
+    members = {f"{i}.py": random.Random(i).randbytes(900).hex().encode() for i in range(20)}
+    data = tar_of(members, "w")
+    found = read(written(tmp_path / "p.tar", data[: 2560 * 10 + 700]), "code")
+    assert [fate(f) for f in found] == ["code"] * 10 + ["truncated_archive"]
+
+
+def test_a_real_package_is_read_whole() -> None:
+    folder = Path(json.__file__).parent
+    found = [f for path in sorted(folder.glob("*.py")) for f in read(path, "code")]
+    assert [fate(f) for f in found] == ["code"] * len(found)
+    assert len(found) == len(list(folder.glob("*.py"))) > 3
+    assert sys.version_info >= (3, 11)
