@@ -14,9 +14,9 @@ TEXT = st.text(st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_fr
 
 @given(st.lists(TEXT, max_size=8))
 @example(
-    ["", " ", "a", "Ä" * 300, "\u200b\u2028", "字字 字", "👍🏽 ok", "a\u200cb", "x\u00a0y\u3000z"]
+    ["", " ", "a", "Ä" * 30, "\u200b\u2028", "字字 字", "👍🏽 ok", "a\u200cb", "x\u00a0y\u3000z"]
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_the_kernel_and_the_plain_twin_find_the_same_words(texts: list[str]) -> None:
     words, offsets = hash_words(pa.array(texts, pa.large_string()))
     plain = [plain_words(text) for text in texts]

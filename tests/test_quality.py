@@ -173,9 +173,9 @@ def test_documents_without_words_or_language_are_judged_like_others(
 def test_the_raw_model_learns_from_a_sample_that_the_seed_draws(
     tmp_path: Path, prose: list[str], reference: str
 ) -> None:
-    text = "\n".join(prose)[:60_000]
+    text = "\n".join(prose)[:30_000]
     documents = [{"id": f"{i:03d}", "text": shuffled(text, i)} for i in range(40)]
-    stage = Quality(reference=reference, train_mb=1)
+    stage = Quality(reference=reference, train_mb=0.5)
     first, _ = judged(tmp_path / "a", stage, documents, seed=1)
     again, _ = judged(tmp_path / "b", stage, documents, seed=1)
     other, _ = judged(tmp_path / "c", stage, documents, seed=2)

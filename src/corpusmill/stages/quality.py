@@ -82,7 +82,7 @@ class Quality(GlobalStage):
     """Share of the documents of each kind and language to drop, rounded down."""
     order: int = Field(default=5, ge=2, le=8)
     """Words of an n-gram. KenLM's and CCNet's customary order."""
-    train_mb: float = Field(default=8, ge=1, le=1024)
+    train_mb: float = Field(default=8, ge=0.1, le=1024)
     """Megabytes of text that each model learns from: of a longer reference and of the corpus, a
     sample. It bounds time, memory (some 60 bytes for each byte while a model is trained) and the
     size of the three tables (at most 45 bytes for each byte, mapped from disk and shared)."""
