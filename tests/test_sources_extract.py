@@ -117,7 +117,7 @@ def test_articles_are_extracted_as_people_marked_them(shared_data: Path) -> None
 @pytest.mark.parametrize(
     ("page", "reason"),
     [
-        (b"<div>" * 100_000, "too_many_nodes"),
+        (b"<div>" * 100_001, "too_many_nodes"),
         (b"<div>" * 20_000, "too_deep"),
         (b"<html><body>" + b"<b>x" * 300, "too_deep"),
         (b"x" * (limits.MAX_HTML + 1), "too_large"),

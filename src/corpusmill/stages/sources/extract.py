@@ -30,9 +30,9 @@ class Extract(NarrowStage):
 
     def open(self) -> Apply:
         """Load the libraries and return the function."""
-        from corpusmill.stages.sources.html import silence_libraries
+        from corpusmill.stages.sources.html import load_libraries
 
-        silence_libraries()
+        load_libraries()
         schema = document_schema(self.scores)
 
         def apply(batch: pa.RecordBatch) -> Outcome:

@@ -35,8 +35,10 @@ _MAX_VALUE = 500
 """Characters of a metadata value; longer ones are no title or name."""
 
 
-def silence_libraries() -> None:
-    """Keep the extraction libraries from logging: their messages quote pages and addresses."""
+def load_libraries() -> None:
+    """Import the extraction libraries, and keep them from logging: they quote pages and URLs."""
+    import trafilatura  # noqa: F401
+
     for name in ("trafilatura", "htmldate", "courlan", "justext", "readability"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
