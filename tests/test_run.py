@@ -156,7 +156,7 @@ def kill_when(
     """Start a run and kill it, or one of its workers, once a path matching `condition` exists."""
     with log.open("wb") as stream:
         process = subprocess.Popen(arguments, stdout=stream, stderr=stream)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 250
     while not list(out.glob(condition)):
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, "the run never came to the point"

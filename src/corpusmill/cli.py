@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 
+WIDTH_OF_FILES = 160
+"""Columns of tables that go into a file or a log."""
+
 app = typer.Typer(
     name="corpusmill",
     help="Raw web crawls, books and source code to language-model training data.",
@@ -60,9 +63,7 @@ def main() -> None:
         app(standalone_mode=False)
     except typer.Exit as leaving:
         sys.exit(leaving.exit_code)
-    except typer.Abort:
-        sys.exit(INTERRUPTED)
-    except KeyboardInterrupt:
+    except (typer.Abort, KeyboardInterrupt):
         _complain("interrupted: the same command goes on from here")
         sys.exit(INTERRUPTED)
     except MillError as error:
@@ -71,6 +72,9 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        _complain(f"{error.filename or 'a file'}: {error.strerror or type(error).__name__}")
+        sys.exit(MillError.exit_code)
     except Exception as error:
         if hasattr(error, "show"):  # click's own: a wrong option, a missing argument
             error.show()
@@ -89,7 +93,10 @@ def _print_json(value: Any) -> None:
 def _show(renderable: Any) -> None:
     from rich.console import Console
 
-    Console(soft_wrap=False).print(renderable)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDTH_OF_FILES)
+    console.print(renderable)
 
 
 @app.callback(invoke_without_command=True)

@@ -68,7 +68,7 @@ def find_sources(inputs: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]
     for path in unique:
         if storage.is_local(path) and not os.path.exists(path):
             raise UsageError(f"{path}: there is no such file or folder")
-        base = path.rstrip("/").rsplit("/", 1)[-1] or "root"
+        base = re.sub(r"[^A-Za-z0-9._-]", "-", path.rstrip("/").rsplit("/", 1)[-1])[:90] or "root"
         names[base] += 1
         name = base if names[base] == 1 else f"{base}-{names[base]}"
         kind = find_kind(path)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import platform
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -181,7 +182,8 @@ def _versions() -> dict[str, str]:
 def _refuse_foreign(out: str) -> None:
     if not storage.is_local(out) or storage.exists(storage.join(out, RUN_FILE)):
         return
-    strangers = [name for name in os.listdir(out) if not name.startswith(".")]
+    # A run that was killed before its first record leaves its recipe only.
+    strangers = {name for name in os.listdir(out) if not name.startswith(".")} - {RECIPE_FILE}
     if strangers:
         raise UsageError(
             f"{out} is not empty and not a run folder (it holds {sorted(strangers)[0]!r}): "
@@ -336,6 +338,9 @@ class _Run:
         complete = len(self.record.stages) > last
         if not complete or self.record.published != self.steps[published].name:
             self._back_to_a_barrier()
+        for stage in self.record.stages:  # a kill may have left what a finished stage needs no more
+            for area in ("splits", "work"):
+                storage.remove(storage.join(self.out, "stages", stage.name, area))
         while (number := len(self.record.stages)) <= last:
             step = self.steps[number]
             if step.stage is None:
@@ -599,9 +604,18 @@ class _Run:
 
     def _finish(self, stage: StageRecord) -> None:
         self._limit_quarantine(stage)
+        self._trim(stage.name)
         self.record.stages.append(stage)
         self.record.save(self.out)
         self.progress.end(stage)
+
+    def _trim(self, name: str) -> None:
+        """Remove parts that an unfinished run of an earlier version of the recipe has left."""
+        for area in (f"ledger/{name}", f"stages/{name}"):
+            for path in storage.list_files(storage.join(self.out, area)):
+                number = re.search(r"/part-(\d+)\.[^/]+$", path)
+                if number and int(number[1]) >= len(self.record.parts):
+                    storage.remove(path)
 
     def _limit_quarantine(self, stage: StageRecord) -> None:
         for name, counts in stage.sources.items():

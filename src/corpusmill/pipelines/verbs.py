@@ -77,12 +77,16 @@ class EngineVerbs:
                 ],
             ),
         )
-        tables = self.load(folded)
+        # Folding when the rows have doubled keeps the work linear, and memory at twice the result.
         total: pa.Table | None = None
-        for table in tables:
-            total = fold(table if total is None else pa.concat_tables([total, table]))
+        held: list[pa.Table] = []
+        for table in self.load(folded):
+            held.append(table)
+            if total is None or sum(rows.num_rows for rows in held) > total.num_rows:
+                total = fold(pa.concat_tables([*([] if total is None else [total]), *held]))
+                held = []
         assert total is not None
-        return total
+        return fold(pa.concat_tables([total, *held])) if held else total
 
     def each(self, task: Callable[[Any], None], items: Sequence[Any]) -> None:
         """Run a task that writes files of its own on every item."""
