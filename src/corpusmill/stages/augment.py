@@ -41,7 +41,7 @@ class Augment(NarrowStage):
     name = "augment"
     isolated = True
     # Each may take 4 s, and the limit on CPU time is one for a batch.
-    batch_rows = 4
+    batch_rows = 2
 
     backtranslate: Backtranslate = Backtranslate()
     """How the new documents are made."""
