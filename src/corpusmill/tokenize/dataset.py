@@ -19,6 +19,7 @@ class SplitTokens:
 
     def __init__(self, folder: str, split: str) -> None:
         self.folder = folder
+        self.split = split
         self.manifest = read_manifest(folder)
         self.shards = self.manifest.of_split(split)
         self.total = sum(shard.tokens for shard in self.shards)
@@ -30,6 +31,16 @@ class SplitTokens:
             shard = self.shards[number]
             self._readers[number] = ShardReader(self.folder, shard, self.manifest.tokenizer)
         return self._readers[number]
+
+    def head(self, count: int) -> Int64Array:
+        """The first `count` tokens, or all if there are fewer, as an owned array."""
+        pieces = []
+        for number, shard in enumerate(self.shards):
+            pieces.append(self.reader(number).tokens(0, min(count, shard.tokens)))
+            count -= len(pieces[-1])
+            if not count:
+                break
+        return np.concatenate(pieces)
 
     def stretches(self, stream: Stream, first: int, end: int) -> Iterator[tuple[int, int, int]]:
         """Tokens first..end of a stream as (shard, first, end) in the shards that hold them."""

@@ -1,0 +1,201 @@
+"""The settings of a training run: defaults, a YAML file, `--set name=value`, checked together."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from corpusmill import storage
+from corpusmill.errors import UsageError, one_of
+
+FILE_BYTES = 1 << 20
+"""Settings are written by hand; a larger file is something else."""
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+
+class ModelSettings(_Settings):
+    """The decoder's shape. The defaults learn in a minute or two on two CPU cores."""
+
+    layers: int = Field(default=4, ge=1)
+    """Blocks of attention and feed-forward."""
+    width: int = Field(default=128, ge=2)
+    """Numbers that stand for a token between the blocks."""
+    heads: int = Field(default=4, ge=1)
+    """Attention heads; must divide `width` into even parts."""
+    kv_heads: int = Field(default=2, ge=1)
+    """Heads of keys and values, each shared by `heads / kv_heads` heads."""
+    feed_forward: int = Field(default=384, ge=1)
+    """Inner width of the feed-forward layers. Llama's 8/3 of `width`, rounded up."""
+    tied_embeddings: bool = True
+    """Use one matrix to read tokens and to score them: most of a small model is that matrix."""
+    rope_base: float = Field(default=10_000.0, gt=1)
+    """Base of the rotary frequencies. Su et al. 2021."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of each block's outputs that is zeroed in training. 0, as is usual when a token is seen
+    at most a few times."""
+
+    @model_validator(mode="after")
+    def _shapes_fit(self) -> Self:
+        if self.width % (2 * self.heads):
+            raise ValueError(f"width {self.width} must be a multiple of 2 * heads ({self.heads})")
+        if self.heads % self.kv_heads:
+            raise ValueError(f"heads {self.heads} must be a multiple of kv_heads {self.kv_heads}")
+        return self
+
+
+class Settings(_Settings):
+    """One training run."""
+
+    steps: int = Field(default=200, ge=1)
+    """Updates of the model. The learning rate's schedule is stretched over them."""
+    batch: int = Field(default=4, ge=1)
+    """Sequences in a step."""
+    context: int = Field(default=256, ge=2)
+    """Tokens in a sequence."""
+    seed: int = Field(default=1, ge=0, lt=1 << 63)
+    """Of the model's first weights, of dropout and of the order of the samples."""
+    model: ModelSettings = ModelSettings()
+    """The decoder's shape."""
+    learning_rate: float = Field(default=3e-3, gt=0)
+    """At its highest."""
+    warmup_ratio: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the steps in which the learning rate rises from 0; at most 2,000 steps."""
+    minimum_ratio: float = Field(default=0.1, ge=0, le=1)
+    """The last step's learning rate as a share of the highest."""
+    weight_decay: float = Field(default=0.1, ge=0)
+    """Of matrices only. Brown et al. 2020."""
+    clip: float = Field(default=1.0, gt=0)
+    """The gradient's norm is cut down to this. Brown et al. 2020."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of the matrix products; weights and optimizer are fp32 always. `auto` is bf16 where the
+    hardware multiplies it (CUDA from compute capability 8.0, CPUs with AMX or AVX512-BF16)."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto` is cuda where there is one."""
+    checkpoint_every: int = Field(default=20, ge=1)
+    """Steps between checkpoints; the last step always has one."""
+    keep_checkpoints: int = Field(default=2, ge=1)
+    """Checkpoints that are kept, the newest ones."""
+    evaluate_every: int = Field(default=50, ge=1)
+    """Steps between evaluations on the validation split; the last step always has one."""
+    evaluate_batches: int = Field(default=16, ge=1)
+    """Batches of the validation split that an evaluation reads at most, from its beginning."""
+
+
+def read_settings(config: str | None, overrides: list[str]) -> Settings:
+    """Settings from a YAML file and `name=value` overrides, which win.
+
+    Raises UsageError with every mistake, each with its place, what is allowed and what was meant.
+    """
+    errors: list[str] = []
+    values: dict[str, Any] = {}
+    places: dict[str, str] = {}
+    if config is not None:
+        values, places = _read_file(config)
+    for override in overrides:
+        name, equals, text = override.partition("=")
+        if not equals:
+            errors.append(f"--set {override}: write it as name=value")
+            continue
+        try:
+            _put(values, name.strip(), yaml.safe_load(text))
+        except (yaml.YAMLError, ValueError) as error:
+            errors.append(f"--set {override}: {error}")
+        places[name.strip()] = f"--set {override}"
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        errors += [_message(dict(mistake), places) for mistake in error.errors()]
+    if errors:
+        raise UsageError("\n".join(errors))
+    return settings
+
+
+def _read_file(path: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """The file's content, and where each dotted name stands in it."""
+    try:
+        if storage.file_size(path) > FILE_BYTES:
+            raise UsageError(f"{path}: is larger than {FILE_BYTES} bytes: no settings file")
+        text = storage.read_bytes(path).decode()
+        values = yaml.safe_load(text)
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"{path}: is not YAML: {error}") from None
+    if values is None:
+        return {}, {}
+    if not isinstance(values, dict):
+        raise UsageError(f"{path}: must be a list of `name: value`")
+    places: dict[str, str] = {}
+    _note_places(path, "", node, places)
+    return values, places
+
+
+def _note_places(path: str, above: str, node: Any, places: dict[str, str]) -> None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            name = f"{above}{key.value}"
+            places[name] = f"{path}:{key.start_mark.line + 1}: {name}"
+            _note_places(path, f"{name}.", value, places)
+
+
+def _put(values: dict[str, Any], name: str, value: Any) -> None:
+    *groups, last = name.split(".")
+    for group in groups:
+        values = values.setdefault(group, {})
+        if not isinstance(values, dict):
+            raise ValueError(f"{group!r} is not a group of settings")
+    values[last] = value
+
+
+def _message(mistake: Mapping[str, Any], places: Mapping[str, str]) -> str:
+    """One mistake as pydantic found it, in our words."""
+    path = [str(step) for step in mistake["loc"]]
+    name = ".".join(path)
+    place = next(
+        (
+            places[".".join(path[:n])]
+            for n in range(len(path), 0, -1)
+            if ".".join(path[:n]) in places
+        ),
+        name or "settings",
+    )
+    if mistake["type"] == "extra_forbidden":
+        return f"{place}: setting {one_of(path[-1], _names(path[:-1]))}"
+    if mistake["type"] == "literal_error":
+        group = _group(path[:-1])
+        allowed = get_args(group.model_fields[path[-1]].annotation)
+        return f"{place}: {one_of(str(mistake['input']), allowed)}"
+    text = mistake["msg"].removeprefix("Value error, ")
+    return f"{place}: {text[0].lower()}{text[1:]}"
+
+
+def _group(path: list[str]) -> type[_Settings]:
+    group: type[_Settings] = Settings
+    for step in path:
+        kind = group.model_fields[step].annotation
+        assert isinstance(kind, type)
+        assert issubclass(kind, _Settings)
+        group = kind
+    return group
+
+
+def _names(path: list[str]) -> list[str]:
+    return list(_group(path).model_fields)
+
+
+def flatten(settings: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Nested settings as dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{above}{name}.")
+        else:
+            flat[f"{above}{name}"] = value
+    return flat

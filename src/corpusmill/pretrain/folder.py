@@ -1,0 +1,65 @@
+"""A training folder's identity: settings and shards, which must not change between its runs."""
+
+import os
+from importlib.metadata import version
+from typing import Any
+
+from corpusmill import storage
+from corpusmill.errors import UsageError
+from corpusmill.pretrain.config import Settings, flatten
+from corpusmill.tokenize.manifest import Manifest
+
+RECORD_FILE = "train.json"
+FORMAT = 1
+
+
+def record_run(out: str, settings: Settings, shards: str, manifest: Manifest) -> None:
+    """Write train.json, or compare with the one that is there.
+
+    Raises UsageError listing the differences when the folder was made with other settings or other
+    shards, or is something else than a training folder.
+    """
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "settings": settings.model_dump(mode="json"),
+        "shards": os.path.abspath(shards),
+        "shards_xxh3": manifest.xxh3,
+        "tokenizer": manifest.tokenizer.hash,
+        "torch": version("torch"),
+    }
+    path = os.path.join(out, RECORD_FILE)
+    if os.path.exists(path):
+        _refuse_changes(out, read_record(out), content)
+    elif any(not name.startswith(".") for name in os.listdir(out)):
+        raise UsageError(
+            f"{out}: is neither empty nor a training folder ({RECORD_FILE} is missing)"
+        )
+    storage.write_json(path, content)
+
+
+def read_record(out: str) -> dict[str, Any]:
+    """Read train.json. Raises UsageError if the folder holds none."""
+    path = os.path.join(out, RECORD_FILE)
+    if not os.path.exists(path):
+        raise UsageError(f"{out}: is no training folder ({RECORD_FILE} is missing)")
+    record = storage.read_json(path)
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise UsageError(f"{path}: is not a record of training that this version reads")
+    return record
+
+
+def _refuse_changes(out: str, before: dict[str, Any], now: dict[str, Any]) -> None:
+    old, new = flatten(before["settings"]), flatten(now["settings"])
+    changes = [
+        f"  {name}: {old.get(name)!r} before, {new.get(name)!r} now"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]
+    if before["shards_xxh3"] != now["shards_xxh3"]:
+        changes.append(f"  shards: {before['shards']} before, other content in {now['shards']} now")
+    if changes:
+        differences = "\n".join(changes)
+        raise UsageError(
+            f"{out}: was begun with other settings or shards:\n{differences}\n"
+            "Give the same ones to go on, or another --out to begin anew"
+        )
