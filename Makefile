@@ -15,6 +15,8 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 export TLDEXTRACT_PUBLIC_SUFFIX_LIST_URLS :=
 export RAY_USAGE_STATS_ENABLED := 0
+# Workers are processes: each would compile all that it imports again.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: run test lint bench constraints clean
 

@@ -95,7 +95,7 @@ stages:
         (("seed: 3", "seed: [3"), "not valid YAML"),
         (("  - deduplicate\n", "  - {deduplicate: {}, mix: {}}\n"), "a stage is written as"),
         (("name: my-corpus\n", ""), "name: is missing"),
-        (("seed: 3", "seed: !!python/object/apply:os.getpid []"), "not valid YAML"),
+        (("seed: 3", "seed: !!python/object/apply:os.getpid []"), "recipe.yaml:2: seed: "),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, change: tuple[str, str], message: str) -> None:

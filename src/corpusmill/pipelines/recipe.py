@@ -219,6 +219,7 @@ def check_recipe(
 ) -> Recipe:
     """Build a recipe from plain values; raise one UsageError that lists all problems."""
     problems = list(located.problems) if located else []
+    found: list[tuple[int, str]] = []
     raw = json.loads(json.dumps(raw, default=str))  # a copy of our own
     for override in overrides:
         try:
@@ -227,8 +228,9 @@ def check_recipe(
             problems.append(str(error))
 
     def report(path: tuple[Any, ...], message: str) -> None:
-        place = f"{located.file}:{located.line(path)}: " if located else ""
-        problems.append(f"{place}{_dotted(path, raw)}: {message}" if path else f"{place}{message}")
+        line = located.line(path) if located else 0
+        place = f"{located.file}:{line}: " if located else ""
+        found.append((line, f"{place}{_dotted(path)}: {message}" if path else f"{place}{message}"))
 
     stages = raw.get("stages")
     built: list[Any] = []
@@ -249,6 +251,7 @@ def check_recipe(
         if stages is None and "stages" in raw:
             report(("stages",), "a list of stages is needed; write `stages: []` for none")
         _report_all(error, (), Recipe, report, skip=() if complete else ("stages",))
+    problems += [text for _, text in sorted(found, key=lambda item: item[0])]
     if problems:
         raise UsageError("\n".join(dict.fromkeys(problems)))
     return recipe
@@ -265,6 +268,8 @@ def _report_all(
         place = item["loc"]
         if place and place[0] in skip and item["type"] != "missing":
             continue
+        if item["type"] == "too_short" and item["input"]:
+            continue  # there are items, and what is wrong with them is reported
         path = (*prefix, *place)
         fields = _fields(model, place[:-1])
         if item["type"] == "extra_forbidden":
@@ -277,7 +282,8 @@ def _report_all(
         else:
             message = item["msg"].removeprefix("Value error, ")
             given = item["input"]
-            shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
+            plain = isinstance(given, str | int | float | bool) and repr(given) not in message
+            shown = f" (given: {given!r})" if plain else ""
             report(path, message + shown)
 
 
@@ -287,7 +293,7 @@ def _fields(model: type[BaseModel], place: tuple[Any, ...]) -> list[str]:
     return [f.alias or name for name, f in model.model_fields.items()]
 
 
-def _dotted(path: tuple[Any, ...], raw: Any) -> str:
+def _dotted(path: tuple[Any, ...]) -> str:
     text = ""
     for step in path:
         text += f"[{step}]" if isinstance(step, int) else f".{step}"
