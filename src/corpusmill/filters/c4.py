@@ -15,7 +15,6 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from corpusmill.document import text_buffers
 from corpusmill.filters.characters import SPACE, TERMINAL, UNSPACED, character_flags
 from corpusmill.filters.phrases import Phrases, find_phrases, phrases
 from corpusmill.filters.words import (
@@ -28,6 +27,7 @@ from corpusmill.filters.words import (
     flags_of,
     is_line_end,
     is_punctuation,
+    kernel_buffers,
     next_chunk,
 )
 
@@ -80,9 +80,9 @@ class CleanedLines:
     """large_string."""
     changed: npt.NDArray[np.bool_]
     lorem_ipsum: Counts
-    """Lines with the words lorem ipsum."""
+    """Lines with the words lorem ipsum, of those whose form is accepted."""
     curly_brackets: Counts
-    """Kept lines with `{`."""
+    """Lines with `{`, of those that are kept or speak of a policy."""
     sentences: Counts
     """Of the lines that are kept."""
     fates: npt.NDArray[np.uint8]
@@ -132,9 +132,7 @@ def clean_lines(
     at the end of a line leaves the space before it behind (so that the line ends in none of
     those), and a line without spaces is one word in every script.
     """
-    if len(texts):
-        texts.validate(full=True)
-    data, offsets = text_buffers(texts)
+    data, offsets = kernel_buffers(texts)
     flags = character_flags()
     line_offsets = np.zeros(len(texts) + 1, np.int64)
     _count_lines(data, offsets, flags, line_offsets)
@@ -163,7 +161,7 @@ def clean_lines(
 
 def count_sentences(texts: pa.Array, compat: bool = False) -> Counts:
     """Sentences of each text, line by line (`sentences` in filters/plain.py); shape [documents]."""
-    data, offsets = text_buffers(texts)
+    data, offsets = kernel_buffers(texts)
     counts = np.zeros(len(texts), np.int64)
     _count_all_sentences(data, offsets, character_flags(), compat, counts)
     return counts

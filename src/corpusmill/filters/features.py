@@ -13,7 +13,6 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from corpusmill.document import text_buffers
 from corpusmill.filters.characters import (
     LETTER,
     NUMBER,
@@ -34,6 +33,7 @@ from corpusmill.filters.words import (
     decode,
     flags_of,
     is_line_end,
+    kernel_buffers,
     next_chunk,
 )
 
@@ -161,9 +161,7 @@ def measure(texts: pa.Array, compat: bool = False) -> Features:
     into characters, only the marks on its list make a symbol, and long n-grams are compared
     without the spaces between their words. pa.ArrowInvalid if a text is not UTF-8.
     """
-    if len(texts):
-        texts.validate(full=True)
-    data, offsets = text_buffers(texts)
+    data, offsets = kernel_buffers(texts)
     table = np.zeros((len(texts), _COLUMNS), np.int64)
     _measure_all(data, offsets, character_flags(), phrases(GENERATED_MARKERS), compat, table)
     columns: dict[str, Any] = {}

@@ -198,7 +198,10 @@ def sentences(text: str, compat: bool = False) -> int:
 def clean_line(
     line: str, english: bool, terminal_punctuation: bool, compat: bool = False
 ) -> tuple[str, Fate]:
-    """A line as C4 leaves it, and its fate; of a line that goes the text means nothing."""
+    """A line stripped of white space and citation marks, and its fate.
+
+    Of a line whose form is refused the text is empty: nothing more is asked of it.
+    """
     line = line.strip()
     if not line:
         return "", Fate.BLANK
@@ -220,9 +223,9 @@ def clean_line(
         return "", Fate.TOO_FEW_WORDS
     lower = cleaned.translate(_ASCII_LOWER)
     if "javascript" in lower:
-        return "", Fate.JAVASCRIPT
+        return cleaned, Fate.JAVASCRIPT
     if (english or compat) and any(phrase in lower for phrase in POLICY_PHRASES):
-        return "", Fate.POLICY
+        return cleaned, Fate.POLICY
     return cleaned, fate
 
 

@@ -19,8 +19,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from numba import njit
 
+from corpusmill.document import text_buffers
 from corpusmill.filters.characters import (
     CLOSES,
     ICON,
@@ -433,6 +435,21 @@ def is_punctuation(data: Bytes, start: int, end: int, table: Flags) -> bool:
             return False
         i += width
     return True
+
+
+def kernel_buffers(texts: pa.Array) -> tuple[Bytes, npt.NDArray[np.int64]]:
+    """UTF-8 bytes and offsets of texts (string or large_string, no nulls), checked, read-only.
+
+    Numba compiles a kernel anew for arrays that can be written to, and whether Arrow's can depends
+    on where they come from. pa.ArrowInvalid if a text is not UTF-8.
+    """
+    if len(texts):
+        texts.validate(full=True)
+    data, offsets = text_buffers(texts)
+    data, offsets = data.view(), offsets.view()
+    data.flags.writeable = False
+    offsets.flags.writeable = False
+    return data, offsets
 
 
 def text_bytes(text: str) -> npt.NDArray[Any]:
