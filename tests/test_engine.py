@@ -9,14 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-
-from corpusmill import storage
-from corpusmill.document import document_schema, documents_from_rows
-from corpusmill.errors import RunError, UsageError
-from corpusmill.pipelines import verbs as verbs_module
-from corpusmill.pipelines.engines.local import LocalEngine, partition_of
-from corpusmill.pipelines.verbs import EngineVerbs
-from corpusmill.stage import Part, Rows
 from tests.engine_tasks import (
     Half,
     Lengths,
@@ -28,6 +20,14 @@ from tests.engine_tasks import (
     square,
     total,
 )
+
+from corpusmill import storage
+from corpusmill.document import document_schema, documents_from_rows
+from corpusmill.errors import RunError, UsageError
+from corpusmill.pipelines import verbs as verbs_module
+from corpusmill.pipelines.engines.local import LocalEngine, partition_of
+from corpusmill.pipelines.verbs import EngineVerbs
+from corpusmill.stage import Part, Rows
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_a_killed_workers_item_is_run_again(engine: LocalEngine, tmp_path: Path)
 
 
 def test_a_task_that_always_kills_its_worker_fails_the_run(engine: LocalEngine) -> None:
-    with pytest.raises(RunError, match="died 3 times .* killed_by_sigkill"):
+    with pytest.raises(RunError, match=r"died 3 times .* killed_by_sigkill"):
         engine.map(die_always, [0])
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import psutil
 import pyarrow as pa
 import pytest
+from tests.crashing_stages import Crashing, CrashingHere
 
 from corpusmill import isolation
 from corpusmill.document import document_schema, documents_from_rows
 from corpusmill.pipelines.judge import Judged, OpenStage, judge
-from tests.crashing_stages import Crashing, CrashingHere
 
 
 def documents(texts: list[str]) -> pa.RecordBatch:

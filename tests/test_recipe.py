@@ -104,7 +104,8 @@ def test_a_mistake_is_named(tmp_path: Path, change: tuple[str, str], message: st
 
 
 def test_what_is_no_recipe_at_all_is_said_plainly(tmp_path: Path) -> None:
-    assert "cannot be read" in str(pytest.raises(UsageError, load_recipe, "/nowhere.yaml").value)
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_recipe("/nowhere.yaml")
     (tmp_path / "b.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="not UTF-8"):
         load_recipe(str(tmp_path / "b.yaml"))

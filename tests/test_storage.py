@@ -99,9 +99,9 @@ def test_a_second_process_is_refused_and_told_who_holds_the_folder(tmp_path: Pat
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(FolderBusy, match=f"process {holder.pid} on "):
-            with storage.folder_lock(str(tmp_path)):
-                pass
+        named = pytest.raises(FolderBusy, match=f"process {holder.pid} on ")
+        with named, storage.folder_lock(str(tmp_path)):
+            pass
     finally:
         holder.kill()
         holder.wait()

@@ -226,7 +226,8 @@ class SinkStage(Stage):
     ) -> list[str]:
         """Write files below `target`; return what the user should be told.
 
-        `earlier` are the recipe's stages in front of this one. Deterministic and repeatable like `GlobalStage.prepare`.
+        `earlier` are the recipe's stages in front of this one. Deterministic and repeatable like
+        `GlobalStage.prepare`.
         """
 
 

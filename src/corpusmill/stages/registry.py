@@ -1,4 +1,4 @@
-"""Every step that a recipe can name. Steps are listed, not discovered: what runs is in plain view."""
+"""Every step that a recipe can name: listed, not discovered, so that what runs is in plain view."""
 
 from importlib import import_module
 

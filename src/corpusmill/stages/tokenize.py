@@ -57,10 +57,9 @@ class Tokenize(SinkStage):
     """`train`, or the path of a tokenizer.json."""
     vocab_size: int = Field(default=16384, ge=512, le=1 << 20)
     """Of a trained vocabulary; a small corpus gives fewer."""
-    split: dict[str, Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]] = {
-        TRAIN: 0.99,
-        VALIDATION: 0.01,
-    }
+    split: dict[str, Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]] = Field(
+        default_factory=lambda: {TRAIN: 0.99, VALIDATION: 0.01}
+    )
     """Share of the documents in each split; they sum to 1."""
     shard_tokens: int = Field(default=SHARD_TOKENS, ge=1024, le=1 << 30)
     """Tokens in a shard."""
