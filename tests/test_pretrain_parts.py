@@ -18,7 +18,12 @@ from corpusmill.pretrain.checkpoint import (
     resume,
     save_checkpoint,
 )
-from corpusmill.pretrain.config import ModelSettings, Settings, read_settings
+from corpusmill.pretrain.config import (
+    ModelSettings,
+    Settings,
+    read_settings,
+    settings_reference,
+)
 from corpusmill.pretrain.device import deterministic, multiplies_bf16, resolve
 from corpusmill.pretrain.metrics import MetricsLog, read_metrics
 from corpusmill.pretrain.model import Decoder, count_parameters, rotary_tables, rotate
@@ -88,6 +93,11 @@ def test_a_settings_file_that_is_none_is_refused(content: bytes, tmp_path: Path)
         read_settings(str(path), [])
     with pytest.raises(UsageError, match=r"absent\.yaml: cannot be read"):
         read_settings(str(tmp_path / "absent.yaml"), [])
+
+
+def test_the_page_about_training_lists_the_settings_as_they_are(repo_root: Path) -> None:
+    page = (repo_root / "docs" / "training.md").read_text(encoding="utf-8")
+    assert settings_reference() in page
 
 
 def test_auto_becomes_what_the_machine_has() -> None:
