@@ -70,6 +70,11 @@ class PartResult:
     """Process id of the worker, 0 if the part was finished before."""
 
 
+def is_there(path: str, file: FileInfo) -> bool:
+    """Whether a recorded file is where it should be, as far as its size tells."""
+    return storage.exists(path) and storage.file_size(path) == file.bytes
+
+
 def finished_part(task: PartTask) -> PartResult | None:
     """The result of an earlier run of the same task, when it was completed."""
     if not storage.exists(task.receipt):
@@ -79,6 +84,12 @@ def finished_part(task: PartTask) -> PartResult | None:
         return None
     names = [step["name"] for step in plain["steps"]]
     if names != [step.name for step in task.chain]:
+        return None
+    number = task.part.number
+    ledgers = [part_path(task.run, f"ledger/{name}", number) for name in names]
+    if not is_there(part_path(task.run, task.area, number), FileInfo(**plain["file"])):
+        return None
+    if not all(map(storage.exists, ledgers)):
         return None
     steps = [
         StepResult(
@@ -113,7 +124,7 @@ def run_part(task: PartTask) -> PartResult:
             continue
         if table is None:
             table = storage.read_parquet(task.part.path)
-        opened = _opened_stage(step.stage, number)
+        opened = open_stage(step.stage)
         started = opened.cpu_seconds()
         journal = Journal(storage.join(task.run, "stages", step.name, f"part-{number:05d}"))
         judged = Judged()
@@ -186,11 +197,6 @@ class Journal:
 
 
 _open_stages: dict[str, OpenStage] = {}
-
-
-def _opened_stage(stage: NarrowStage, number: int) -> OpenStage:
-    bound = stage.for_part(number)
-    return OpenStage(bound) if bound is not stage else open_stage(stage)
 
 
 def open_stage(stage: NarrowStage) -> OpenStage:

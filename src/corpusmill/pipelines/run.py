@@ -42,6 +42,7 @@ from corpusmill.pipelines.part import (
     PartResult,
     PartTask,
     finished_part,
+    is_there,
     run_part,
     write_ledger,
 )
@@ -336,7 +337,7 @@ class _Run:
         last = self.steps[-1].number
         published = last - isinstance(self.steps[last].stage, SinkStage)
         complete = len(self.record.stages) > last
-        if not complete or self.record.published != self.steps[published].name:
+        if not complete or not self._is_published(published):
             self._back_to_a_barrier()
         for stage in self.record.stages:  # a kill may have left what a finished stage needs no more
             for area in ("splits", "work"):
@@ -356,10 +357,7 @@ class _Run:
         """Drop finished steps whose output is not on disk: they are run again from a barrier."""
         while self.record.stages:
             stage = self.record.stages[-1]
-            paths = [
-                part_path(self.out, f"stages/{stage.name}", i) for i in range(len(stage.parts))
-            ]
-            if stage.parts and all(storage.exists(path) for path in paths):
+            if stage.parts and self._is_whole(f"stages/{stage.name}", stage):
                 return
             _drop_stages(self.out, self.record, len(self.record.stages) - 1)
 
@@ -476,7 +474,7 @@ class _Run:
                 chain=tuple(
                     ChainStep(
                         name=link.name,
-                        stage=narrow[link.name],
+                        stage=narrow[link.name].for_part(part.number),
                         applies=link.applies_to(part.source, part.kind),
                     )
                     for link in chain
@@ -575,9 +573,9 @@ class _Run:
 
     def _publish(self, number: int) -> None:
         """Put the output of a stage into documents/: the same files under another name."""
-        stage = self.record.stages[number]
-        if self.record.published == stage.name:
+        if self._is_published(number):
             return
+        stage = self.record.stages[number]
         folder = storage.join(self.out, "documents")
         storage.remove(folder)
         self.record.published = None
@@ -586,6 +584,18 @@ class _Run:
             storage.publish(part.path, part_path(self.out, "documents", part.number))
         self.record.published = stage.name
         self.record.save(self.out)
+
+    def _is_published(self, number: int) -> bool:
+        if len(self.record.stages) <= number:
+            return False
+        stage = self.record.stages[number]
+        return self.record.published == stage.name and self._is_whole("documents", stage)
+
+    def _is_whole(self, area: str, stage: StageRecord) -> bool:
+        return all(
+            is_there(part_path(self.out, area, number), file)
+            for number, file in enumerate(stage.parts)
+        )
 
     # -- common to all stages
 
