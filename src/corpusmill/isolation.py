@@ -29,6 +29,9 @@ DEFAULT_CPU_SECONDS = 20
 """CPU seconds for one call of an isolated stage; a document alone in its batch that needs more is
 quarantined."""
 
+CPU_SECONDS_PER_MB = 2
+"""And so many more for each megabyte of the batch: a long document may take longer."""
+
 
 class ChildDied(Exception):
     """The child ended in the middle of a call; the message is a quarantine reason."""
@@ -114,7 +117,7 @@ class IsolatedStage:
             # Loading a model may take longer than judging a document: no limit yet.
             self.child = Child()
             self.child.call(_open_stage, self.stage, DEFAULT_MEMORY_MB)
-            self.child.cpu_seconds = DEFAULT_CPU_SECONDS
+        self.child.cpu_seconds = DEFAULT_CPU_SECONDS + CPU_SECONDS_PER_MB * (batch.nbytes >> 20)
         try:
             answer, cpu_seconds = self.child.call(_apply_stage, _pack(batch))
         except ChildDied:
