@@ -18,8 +18,9 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import yaml
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from corpus import Corpus, make_corpus
+# Run as a script, Python looks for modules beside it and not in the checkout.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from benchmarks.corpus import Corpus, make_corpus
 
 from corpusmill.pipelines.recipe import load_recipe
 from corpusmill.pipelines.run import run

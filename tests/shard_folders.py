@@ -6,7 +6,7 @@ import json.decoder
 import json.encoder
 import json.scanner
 import json.tool
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def text_documents(texts: Sequence[str], source: str, vocabulary: Vocabulary) ->
     )
 
 
-def token_documents(lengths: dict[str, Sequence[int]], vocabulary: Vocabulary) -> pa.Table:
+def token_documents(lengths: Mapping[str, Sequence[int]], vocabulary: Vocabulary) -> pa.Table:
     """Documents of given lengths in tokens per source; no two tokens in a row are equal by chance
     only: they count upwards over the whole table, as far as the vocabulary goes."""
     rows = [

@@ -19,7 +19,7 @@ def judge(
     stage: Heuristics, *texts: str, languages: list[str | None] | None = None
 ) -> tuple[list[dict[str, Any] | None], pa.RecordBatch]:
     """The verdict on each text, and the documents as the stage returns them."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"id": f"{row:032x}", "text": text, "source": "s", "kind": "web", "uri": f"u{row}"}
         | ({"language": languages[row]} if languages else {})
         for row, text in enumerate(texts)

@@ -12,7 +12,6 @@ from pydantic import ValidationError
 
 from corpusmill.document import document_schema, documents_from_rows
 from corpusmill.errors import UsageError
-from corpusmill.filters import language_id
 from corpusmill.filters.language_id import LANGUAGES, WINDOW_BYTES, WINDOWS, Identifier
 from corpusmill.stage import check_verdicts
 from corpusmill.stages.language import Language
@@ -140,7 +139,7 @@ def test_a_missing_package_is_named(
             raise importlib.metadata.PackageNotFoundError(name)
         return real(name)
 
-    monkeypatch.setattr(language_id.importlib.metadata, "distribution", distribution)
+    monkeypatch.setattr(importlib.metadata, "distribution", distribution)
     with pytest.raises(UsageError, match=advice):
         Language().check()
 
@@ -150,8 +149,8 @@ def test_sentences_of_fifty_languages_are_recognised(
 ) -> None:
     right: dict[str, list[bool]] = defaultdict(list)
     with gzip.open(shared_data / "languages" / "tatoeba.tsv.gz", "rt", encoding="utf-8") as lines:
-        rows = [line.rstrip("\n").split("\t") for line in lines]
-    rows = [(ISO[code], text) for code, text in rows if code in ISO and len(text) >= 40]
+        pairs = [line.rstrip("\n").split("\t") for line in lines]
+    rows = [(ISO[code], text) for code, text in pairs if code in ISO and len(text) >= 40]
     found = identifier.identify(pa.array([text for _, text in rows]))
     for (expected, _), language in zip(rows, found.languages, strict=True):
         right[expected].append(language == expected)

@@ -209,7 +209,7 @@ def test_sketches_of_long_texts_estimate_within_their_stated_error() -> None:
 
 def test_presets_have_the_published_curves() -> None:
     assert set(PRESETS) == set(get_args(PresetName))
-    published = {
+    published: dict[PresetName, tuple[float, float, float]] = {
         "fineweb": (0.565, 0.924, 1.0),
         "dolma3": (0.405, 0.903, 1.0),
         "redpajama-0.7": (0.438, 0.867, 0.999),

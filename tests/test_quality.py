@@ -32,7 +32,7 @@ def reference(prose: list[str], tmp_path_factory: pytest.TempPathFactory) -> str
 def store(folder: Path, documents: list[dict[str, Any]], size: int = 17) -> list[Part]:
     """Documents as parts of one kind each."""
     schema = document_schema(Quality(reference="-").score_fields())
-    parts = []
+    parts: list[Part] = []
     for kind in ("web", "book", "code"):
         rows = [d for d in documents if d.get("kind", "web") == kind]
         for start in range(0, len(rows), size):

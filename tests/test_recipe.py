@@ -44,8 +44,12 @@ def test_a_recipe_file_and_python_give_the_same_recipe(tmp_path: Path) -> None:
     from_file = load_recipe(write(tmp_path, text))
     source = Source(name="s", kind="web", path="/data")
     assert from_file == Recipe(name="n", sources=(source,), stages=(Deduplicate(threshold=0.8),))
-    by_name = Recipe(name="n", sources=(source,), stages=[{"deduplicate": {"threshold": 0.8}}])
-    assert by_name == from_file
+    plain = {
+        "name": "n",
+        "sources": [{"name": "s", "kind": "web", "path": "/data"}],
+        "stages": [{"deduplicate": {"threshold": 0.8}}],
+    }
+    assert Recipe.model_validate(plain) == from_file
 
 
 def test_the_resolved_recipe_is_a_recipe_that_means_the_same(tmp_path: Path) -> None:

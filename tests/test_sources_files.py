@@ -8,7 +8,9 @@ import random
 import sys
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -118,7 +120,7 @@ def test_a_document_over_the_limit_is_refused_without_being_held(
     assert [f.locator for f in found] == ["0", "18", str(third)]
 
 
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"id": "a", "text": "First.", "url": "http://one.example/", "title": "One"},
     {"id": 2, "text": "Zweite — mit Ümlaut."},
 ]
@@ -138,8 +140,12 @@ def test_json_lines_survive_bad_lines(tmp_path: Path, packed: str) -> None:
         json.dumps(ROWS[1]).encode(),
     ]
     data = b"\n".join(lines)
-    pack = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}[packed]
-    found = read(written(tmp_path / f"rows.jsonl{packed}", pack(data)))
+    pack: dict[str, Callable[[bytes], bytes]] = {
+        "": bytes,
+        ".gz": gzip.compress,
+        ".zst": zstandard.compress,
+    }
+    found = read(written(tmp_path / f"rows.jsonl{packed}", pack[packed](data)))
     assert [fate(f) for f in found] == [
         "extracted", "invalid_json", "not_an_object", "no_text_field", "invalid_utf8",
         "invalid_utf8", "invalid_json", "extracted",
@@ -154,8 +160,9 @@ def test_json_lines_survive_bad_lines(tmp_path: Path, packed: str) -> None:
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
-def test_a_truncated_stream_gives_its_whole_lines(tmp_path: Path, pack: object) -> None:
-    assert callable(pack)
+def test_a_truncated_stream_gives_its_whole_lines(
+    tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
     noise = random.Random(2)
     lines = [json.dumps({"text": noise.randbytes(500).hex()}).encode() for _ in range(400)]
     packed = pack(b"\n".join(lines))
@@ -203,9 +210,12 @@ def test_tables_hold_code_only_when_the_recipe_names_them(tmp_path: Path) -> Non
     assert [fate(f) for f in read(path, "code", "data/*.jsonl.zst")] == ["extracted"]
 
 
-def tar_of(members: dict[str, bytes], mode: str) -> bytes:
+TarMode = Literal["w", "w:gz"]
+
+
+def tar_of(members: dict[str, bytes], mode: TarMode) -> bytes:
     sink = io.BytesIO()
-    with tarfile.open(fileobj=sink, mode=mode) as archive:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=sink, mode=mode) as archive:
         for name, data in members.items():
             info = tarfile.TarInfo(name)
             info.size = len(data)
@@ -228,7 +238,7 @@ FATES = ["code", "code", "ignored_folder", "binary", "code", "empty_file"]
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
-def test_tar_members_are_documents(tmp_path: Path, mode: str) -> None:
+def test_tar_members_are_documents(tmp_path: Path, mode: TarMode) -> None:
     found = read(written(tmp_path / "p.tar", tar_of(MEMBERS, mode)), "code")
     assert [f.locator for f in found] == list(MEMBERS)
     assert [fate(f) for f in found] == FATES

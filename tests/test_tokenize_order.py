@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from corpusmill.errors import UsageError
 from corpusmill.tokenize.dataset import SplitTokens, TokenBatches
 from corpusmill.tokenize.manifest import Mixture
 from corpusmill.tokenize.order import FINEST_SHARE, TrainingOrder, permute, shares_of, turns_of
+from corpusmill.tokenize.shards import DocumentSpan
 
 LENGTHS = {"crawl": [40, 300, 7, 90, 63], "repos": [25, 30], "shelf": [500, 111]}
 CONTEXT = 16
@@ -101,7 +103,7 @@ def test_documents_of_a_step_are_those_whose_tokens_are_its_inputs(tmp_path: Pat
     mixed(tmp_path, {"crawl": 1, "shelf": 2})
     batches = TokenBatches(str(tmp_path), context=CONTEXT, batch=6, seed=1)
     split = SplitTokens(str(tmp_path), "train")
-    stored = {}
+    stored: dict[str, tuple[DocumentSpan, np.ndarray[Any, Any]]] = {}
     for number, shard in enumerate(split.shards):
         for span in split.reader(number).spans(0, shard.tokens):
             first = sum(s.tokens for s, _ in stored.values() if s.shard == span.shard)

@@ -28,7 +28,8 @@ from corpusmill.tokenize.vocabulary import (
 
 def tokens_of(vocabulary: Vocabulary, text: str) -> np.ndarray[Any, Any]:
     row = Encoder(vocabulary).encode(pa.array([text], pa.large_string()))
-    return row.values.to_numpy()
+    tokens: np.ndarray[Any, Any] = row.values.to_numpy()
+    return tokens
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8")), max_size=5))

@@ -1,6 +1,7 @@
 """Verdicts found by a global stage reach exactly the documents they are about."""
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -21,7 +22,7 @@ def write_rows(path: Path, schema: pa.Schema, rows: list[dict[str, object]]) -> 
 def test_each_part_gets_its_own_verdicts(tmp_path: Path, partitions: int) -> None:
     ids = [[f"{part}-{i}" for i in range(12)] for part in range(4)]
     parts = write_parts(tmp_path, [[{"id": i, "text": i} for i in part] for part in ids])
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"id": i, "part": p, "action": "dropped", "reason": "test", "value": float(p)}
         for p in (0, 1, 3)
         for i in ids[p][p::2]
