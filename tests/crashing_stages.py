@@ -27,6 +27,10 @@ class Crashing(NarrowStage):
         for document, text in zip(batch.column("id").to_pylist(), texts, strict=True):
             if text == "crash":
                 os.kill(os.getpid(), signal.SIGSEGV)
+            if text.startswith("killed once ") and not os.path.exists(mark := text.split()[-1]):
+                if len(texts) == 1:  # alone in its batch
+                    open(mark, "w").close()
+                os.kill(os.getpid(), signal.SIGKILL)
             if text == "raise":
                 raise ValueError("a secret from the document")
             if text == "spin":

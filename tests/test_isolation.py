@@ -93,6 +93,16 @@ def test_documents_that_once_killed_the_child_are_not_met_again() -> None:
     assert into.counts.kept == 1
 
 
+def test_a_document_whose_child_was_killed_from_outside_gets_a_second_chance(
+    tmp_path: Path,
+) -> None:
+    mark = tmp_path / "mark"
+    kept, judged = judged_texts(Crashing(), [f"killed once {mark}", "a"], [])
+    assert mark.exists(), "nobody was killed"
+    assert kept == [f"KILLED ONCE {mark}".upper(), "A"]
+    assert judged.counts.quarantined == 0
+
+
 def test_children_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     code = (
         "import time\nfrom corpusmill.isolation import Child\n"

@@ -25,6 +25,7 @@ from corpusmill.pretrain.config import (
     settings_reference,
 )
 from corpusmill.pretrain.device import deterministic, multiplies_bf16, resolve
+from corpusmill.pretrain.loss import SCORE_BYTES, summed_loss
 from corpusmill.pretrain.metrics import MetricsLog, read_metrics
 from corpusmill.pretrain.model import Decoder, count_parameters, rotary_tables, rotate
 from corpusmill.pretrain.optimizer import build_optimizer, set_learning_rate
@@ -174,6 +175,17 @@ def test_tied_embeddings_are_one_matrix_and_untied_are_two() -> None:
         )
         < 4.2
     )
+
+
+def test_the_loss_in_pieces_is_the_loss_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = small_model()
+    tokens = torch.randint(0, 50, (3, 13))
+    whole = torch.nn.functional.cross_entropy(
+        model(tokens[:, :-1]).flatten(0, 1), tokens[:, 1:].flatten(), reduction="sum"
+    )
+    assert torch.allclose(summed_loss(model, tokens), whole)
+    monkeypatch.setitem(SCORE_BYTES, "cpu", 7 * 50 * 4)
+    assert torch.allclose(summed_loss(model, tokens), whole)
 
 
 def test_only_matrices_are_decayed() -> None:

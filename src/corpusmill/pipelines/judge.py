@@ -13,6 +13,8 @@ from corpusmill.isolation import ChildDied, ChildError, IsolatedStage
 from corpusmill.pipelines.ledger import Counts
 from corpusmill.stage import Action, Apply, NarrowStage, Outcome, check_verdicts
 
+FROM_OUTSIDE = "killed_by_sigkill"
+
 Replay = dict[str, str]
 """Id -> reason, of documents that once killed or outran the child: not tried again."""
 
@@ -52,11 +54,13 @@ def judge(
     into: Judged,
     replay: Replay,
     killed: Callable[[str, str], None],
+    again: bool = False,
 ) -> None:
     """Judge a batch; what fails is narrowed down by halves to the documents that are to blame.
 
     `killed(id, reason)` is told of documents that ended the child process, so that a resumed run
-    can quarantine them by `replay` instead of meeting them again.
+    can quarantine them by `replay` instead of meeting them again. A document alone in a child that
+    was killed from outside gets a second chance (`again`): it may have been anyone's SIGKILL.
     """
     if replay:
         ids = rows.column("id").to_pylist()
@@ -78,6 +82,8 @@ def judge(
             half = rows.num_rows // 2
             judge(opened, rows.slice(0, half), into, {}, killed)
             judge(opened, rows.slice(half), into, {}, killed)
+        elif isinstance(error, ChildDied) and str(error) == FROM_OUTSIDE and not again:
+            judge(opened, rows, into, {}, killed, again=True)
         elif isinstance(error, ChildDied):
             killed(rows.column("id")[0].as_py(), str(error))
             _quarantine(rows, str(error), None, into)

@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812 - torch's own name for it
-from torch import nn
 
 from corpusmill.pretrain.config import Settings
+from corpusmill.pretrain.loss import summed_loss
+from corpusmill.pretrain.model import Decoder
 from corpusmill.tokenize.dataset import SplitTokens
 from corpusmill.tokenize.order import Int64Array
 
@@ -26,16 +26,14 @@ def evaluation_batches(split: SplitTokens, settings: Settings) -> list[Int64Arra
     return [rows[i : i + settings.batch].copy() for i in range(0, sequences, settings.batch)]
 
 
-def evaluate(model: nn.Module, batches: list[Int64Array], device: torch.device) -> float:
+def evaluate(model: Decoder, batches: list[Int64Array], device: torch.device) -> float:
     """Mean loss in nats per token."""
     model.eval()
     total, count = 0.0, 0
     with torch.no_grad():
         for batch in batches:
             tokens = torch.from_numpy(batch).to(device)
-            logits = model(tokens[:, :-1]).float()
-            loss = F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), reduction="sum")
-            total += loss.item()
+            total += summed_loss(model, tokens).item()
             count += tokens[:, 1:].numel()
     model.train()
     return total / count if count else math.nan

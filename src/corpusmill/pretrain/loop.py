@@ -15,7 +15,6 @@ from corpusmill.errors import RunError, UsageError
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 try:
     import torch
-    import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 except ModuleNotFoundError:
     raise UsageError("training needs torch: pip install 'corpusmill[train]'") from None
 
@@ -24,6 +23,7 @@ from corpusmill.pretrain.config import Settings, read_settings
 from corpusmill.pretrain.device import deterministic, resolve
 from corpusmill.pretrain.evaluate import evaluate, evaluation_batches
 from corpusmill.pretrain.folder import record_run
+from corpusmill.pretrain.loss import summed_loss
 from corpusmill.pretrain.metrics import MetricsLog
 from corpusmill.pretrain.model import Decoder, count_parameters
 from corpusmill.pretrain.optimizer import build_optimizer, set_learning_rate
@@ -90,6 +90,7 @@ def _train(
     log = MetricsLog(out, resumed_from)
     if resumed_from == settings.steps:
         echo(f"all {settings.steps} steps were taken already")
+    targets = settings.batch * settings.context
     model.train()
     for step in range(resumed_from + 1, settings.steps + 1):
         begun = time.perf_counter()
@@ -102,10 +103,8 @@ def _train(
         )
         set_learning_rate(optimizer, rate)
         tokens = torch.from_numpy(batches.batch(step)).to(device)
-        inputs, targets = tokens[:, :-1], tokens[:, 1:]
         with _autocast(settings):
-            logits = model(inputs)
-        loss = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
+            loss = summed_loss(model, tokens) / targets
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
@@ -123,15 +122,15 @@ def _train(
                 "step": step,
                 "loss": loss.item(),
                 "lr": rate,
-                "tokens": step * inputs.numel(),
+                "tokens": step * targets,
                 "grad_norm": norm.item(),
-                "tokens_per_second": round(inputs.numel() / seconds, 1),
+                "tokens_per_second": round(targets / seconds, 1),
             }
         )
         if last or step % max(1, settings.steps // PROGRESS_LINES) == 0:
             echo(
                 f"step {step}/{settings.steps}: loss {loss.item():.4f}, learning rate {rate:.2e}, "
-                f"{inputs.numel() / seconds:,.0f} tokens/s"
+                f"{targets / seconds:,.0f} tokens/s"
             )
         if validation and (last or step % settings.evaluate_every == 0):
             with _autocast(settings):

@@ -108,12 +108,16 @@ class Decoder(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """tokens [B, T], T at most the context -> logits [B, T, V]."""
+        return self.head(self.hidden(tokens))  # type: ignore[no-any-return]
+
+    def hidden(self, tokens: Tensor) -> Tensor:
+        """tokens [B, T] -> what the head scores, [B, T, D]."""
         length = tokens.shape[1]
         cos, sin = self.cos[:length], self.sin[:length]
         x = self.embedding(tokens)
         for block in self.blocks:
             x = block(x, cos, sin)
-        return self.head(self.norm(x))  # type: ignore[no-any-return]
+        return self.norm(x)  # type: ignore[no-any-return]
 
 
 def rotary_tables(context: int, head_width: int, base: float) -> tuple[Tensor, Tensor]:
