@@ -394,7 +394,7 @@ def train(
 @app.command()
 def trace(
     train_dir: Annotated[str, typer.Argument(metavar="TRAIN_DIR", help="Folder of a training.")],
-    step: Annotated[int, typer.Option("--step", min=0, help="Which step.")],
+    step: Annotated[int, typer.Option("--step", min=1, help="Which step.")],
     shards: Annotated[
         str | None, typer.Option("--shards", metavar="DIR", help="Where the shards are now.")
     ] = None,

@@ -69,8 +69,8 @@ class Tokenize(SinkStage):
     def _sums_to_one(cls, value: dict[str, float]) -> dict[str, float]:
         if TRAIN not in value:
             raise ValueError("a split named 'train' is needed")
-        if any(not name.isidentifier() for name in value):
-            raise ValueError("the names of splits are letters, digits and underscores")
+        if any(not (name.isidentifier() and name.isascii()) for name in value):
+            raise ValueError("the names of splits are letters a-z, digits and underscores")
         if abs(sum(value.values()) - 1) > 1e-9:
             raise ValueError(f"the shares must sum to 1, not {sum(value.values()):g}")
         return value
@@ -137,10 +137,14 @@ class Tokenize(SinkStage):
         return notes
 
     def _validation(self, verbs: Verbs, rows: Rows) -> str | None:
-        """The document that is validation because no other is; None where there are some."""
+        """The document that is validation because no other is.
+
+        None where there are some, and where there is only one document: it is for training.
+        """
         if VALIDATION not in self.split:
             return None
         best: tuple[float, str] | None = None
+        worst: tuple[float, str] | None = None
         for table in verbs.load(rows):
             if pc.any(pc.equal(table["split"], VALIDATION)).as_py():
                 return None
@@ -148,7 +152,8 @@ class Tokenize(SinkStage):
                 table["position"].to_pylist(), table["original"].to_pylist(), strict=True
             ):
                 best = min(best or (position, original), (position, original))
-        return best[1] if best else None
+                worst = max(worst or (position, original), (position, original))
+        return best[1] if best and best != worst else None
 
     def _plans(self, verbs: Verbs, rows: Rows, validation: str | None) -> list[ShardPlan]:
         tokens: dict[str, list[int]] = {name: [] for name in sorted(self.split)}

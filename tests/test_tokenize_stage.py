@@ -1,0 +1,169 @@
+"""The stage `tokenize`: splits, shards of several parts, a given tokenizer, the mixture."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from tests.verbs_fixture import PlainVerbs
+
+from corpusmill import storage
+from corpusmill.document import document_schema, documents_from_rows
+from corpusmill.errors import UsageError
+from corpusmill.stage import Part
+from corpusmill.stages.mix import Mix
+from corpusmill.stages.tokenize import Tokenize
+from corpusmill.tokenize.manifest import read_manifest
+from corpusmill.tokenize.shards import verify_shards
+
+
+def write_parts(folder: Path, texts: list[tuple[str, list[str]]]) -> list[Part]:
+    parts = []
+    for number, (source, part) in enumerate(texts):
+        rows: list[dict[str, Any]] = [
+            {
+                "id": f"{number:016x}{i:016x}",
+                "text": text,
+                "source": source,
+                "kind": "book",
+                "uri": "u",
+                "scores": {"ingest_bytes": len(text)},
+            }
+            for i, text in enumerate(part)
+        ]
+        path = str(folder / f"part-{number:05d}.parquet")
+        batch = documents_from_rows(rows, document_schema())
+        info = storage.write_parquet(path, pa.Table.from_batches([batch]))
+        parts.append(
+            Part(
+                number=number,
+                path=path,
+                source=source,
+                kind="book",
+                rows=info.rows,
+                bytes=info.bytes,
+            )
+        )
+    return parts
+
+
+WORDS = [f"word{i % 17} and number {i % 7} of the tide" for i in range(60)]
+TEXTS = [("a", WORDS[:25]), ("b", []), ("b", WORDS[25:])]
+
+
+def shard_ids(folder: Path, split: str) -> list[str]:
+    ids: list[str] = []
+    for path in sorted(folder.glob(f"{split}-*.arrow")):
+        ids += storage.read_ipc(str(path))["id"].to_pylist()
+    return ids
+
+
+def test_every_document_is_in_one_shard_in_the_order_of_parts(tmp_path: Path) -> None:
+    parts = write_parts(tmp_path, TEXTS)
+    stage = Tokenize(
+        vocab_size=512, shard_tokens=1024, split={"train": 0.8, "validation": 0.1, "test": 0.1}
+    )
+    target = tmp_path / "shards"
+    stage.write(PlainVerbs(tmp_path / "work"), parts, str(target), ())
+    manifest = read_manifest(str(target))
+    assert verify_shards(str(target)) == []
+    everyone: list[str] = []
+    for split in ("test", "train", "validation"):
+        ids = shard_ids(target, split)
+        assert ids == sorted(ids), "documents left the order of their parts"
+        everyone += ids
+    assert sorted(everyone) == sorted(f"{p:016x}{i:016x}" for p, i in _places())
+    assert sum(totals.tokens for totals in manifest.splits.values()) == sum(
+        shard.tokens for shard in manifest.shards
+    )
+
+
+def _places() -> list[tuple[int, int]]:
+    return [(p, i) for p, (_, texts) in enumerate(TEXTS) for i in range(len(texts))]
+
+
+def test_shards_are_as_large_as_asked_and_lose_nothing(tmp_path: Path) -> None:
+    parts = write_parts(tmp_path, [("a", [" ".join(WORDS)] * 12), ("b", WORDS)])
+    one, many = tmp_path / "one", tmp_path / "many"
+    Tokenize(vocab_size=512).write(PlainVerbs(tmp_path / "w1"), parts, str(one), ())
+    Tokenize(vocab_size=512, shard_tokens=1024).write(
+        PlainVerbs(tmp_path / "w2"), parts, str(many), ()
+    )
+    assert len(list(many.glob("train-*.arrow"))) > 3
+
+    def stream(folder: Path) -> np.ndarray[Any, Any]:
+        files = sorted(folder.glob("train-*.arrow"))
+        columns = [storage.read_ipc(str(path))["tokens"].combine_chunks() for path in files]
+        return np.concatenate([column.flatten().to_numpy() for column in columns])
+
+    assert np.array_equal(stream(one), stream(many))
+
+
+def test_a_derived_document_stands_in_its_originals_split(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = []
+    for i in range(40):
+        common = {"text": WORDS[i], "source": "a", "kind": "book", "uri": "u"}
+        rows.append({"id": f"{i:032x}", **common})
+        rows.append({"id": f"{i + 1000:032x}", "augmented_from": f"{i:032x}", **common})
+    path = str(tmp_path / "part.parquet")
+    table = pa.Table.from_batches([documents_from_rows(rows, document_schema())])
+    info = storage.write_parquet(path, table)
+    part = Part(number=0, path=path, source="a", kind="book", rows=80, bytes=info.bytes)
+    target = tmp_path / "shards"
+    stage = Tokenize(vocab_size=512, split={"train": 0.5, "validation": 0.5})
+    stage.write(PlainVerbs(tmp_path / "work"), [part], str(target), ())
+    for split in ("train", "validation"):
+        numbers = {int(identity, 16) for identity in shard_ids(target, split)}
+        assert numbers, "an empty split shows nothing"
+        assert {n + 1000 for n in numbers if n < 1000} == {n for n in numbers if n >= 1000}
+
+
+def test_a_small_corpus_gets_one_validation_document_and_a_single_one_is_for_training(
+    tmp_path: Path,
+) -> None:
+    stage = Tokenize(vocab_size=512, split={"train": 0.999999, "validation": 0.000001})
+    parts = write_parts(tmp_path, [("a", WORDS[:5])])
+    notes = stage.write(PlainVerbs(tmp_path / "w1"), parts, str(tmp_path / "five"), ())
+    assert any("smallest hash" in note for note in notes)
+    assert len(shard_ids(tmp_path / "five", "validation")) == 1
+    assert len(shard_ids(tmp_path / "five", "train")) == 4
+    (tmp_path / "single").mkdir()
+    parts = write_parts(tmp_path / "single", [("a", WORDS[:1])])
+    stage.write(PlainVerbs(tmp_path / "w2"), parts, str(tmp_path / "one"), ())
+    assert len(shard_ids(tmp_path / "one", "train")) == 1
+
+
+def test_a_given_tokenizer_is_used_and_a_bad_one_refused(tmp_path: Path) -> None:
+    parts = write_parts(tmp_path, TEXTS)
+    Tokenize(vocab_size=512).write(PlainVerbs(tmp_path / "w1"), parts, str(tmp_path / "a"), ())
+    given = str(tmp_path / "a" / "tokenizer.json")
+    Tokenize(tokenizer=given).write(PlainVerbs(tmp_path / "w2"), parts, str(tmp_path / "b"), ())
+    for name in ("tokenizer.json", "train-00000.arrow", "manifest.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    (tmp_path / "bad.json").write_text("{}")
+    for path in (tmp_path / "bad.json", tmp_path / "missing.json"):
+        with pytest.raises(UsageError, match=str(path)):
+            Tokenize(tokenizer=str(path)).check()
+
+
+def test_the_mixture_stands_in_the_manifest_without_sources_that_have_no_tokens(
+    tmp_path: Path,
+) -> None:
+    parts = write_parts(tmp_path, TEXTS)
+    mix = Mix(weights={"a": 1, "b": 2, "c": 3}, max_repetitions=2)
+    target = str(tmp_path / "shards")
+    notes = Tokenize(vocab_size=512).write(PlainVerbs(tmp_path / "w"), parts, target, (mix,))
+    mixture = read_manifest(target).mixture
+    assert mixture is not None
+    assert mixture.weights == {"a": 1, "b": 2}
+    assert mixture.max_repetitions == 2
+    assert any("no training tokens in c" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    "split", [{"train": 0.9}, {"validation": 1.0}, {"train": 0.5, "bad name": 0.5}]
+)
+def test_splits_that_cannot_be_are_refused(split: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="split"):
+        Tokenize(split=split)
