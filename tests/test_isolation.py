@@ -74,7 +74,7 @@ def test_a_document_that_takes_too_much_memory_is_quarantined() -> None:
 def test_a_document_that_takes_too_much_time_is_quarantined(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(isolation, "DEFAULT_CPU_SECONDS", 4)
+    monkeypatch.setattr(isolation, "DEFAULT_CPU_SECONDS", 1)
     killed: list[tuple[str, str]] = []
     kept, judged = judged_texts(Crashing(), ["a", "spin"], killed)
     assert kept == ["A"], judged.ledger

@@ -114,8 +114,9 @@ def test_what_is_no_recipe_at_all_is_said_plainly(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not UTF-8"):
         load_recipe(str(tmp_path / "b.yaml"))
     assert problems(tmp_path, "- a\n- b\n")[0].endswith("with name, sources and stages")
-    deep = "x: " + "[" * 5000
+    deep = "x: " + "[" * 600
     assert "not valid YAML" in problems(tmp_path, deep)[0]
+    assert "nested too deeply" in problems(tmp_path, deep + "]" * 600)[0]
 
 
 def test_settings_are_overridden_by_address(tmp_path: Path) -> None:
