@@ -60,9 +60,9 @@ Settings = Annotated[
 def main() -> None:
     """Entry point of the command `corpusmill`."""
     try:
-        app(standalone_mode=False)
-    except typer.Exit as leaving:
-        sys.exit(leaving.exit_code)
+        code = app(standalone_mode=False)
+        if code == INTERRUPTED:  # typer's answer to Ctrl-C; older versions raise Abort
+            raise typer.Abort
     except (typer.Abort, KeyboardInterrupt):
         _complain("interrupted: the same command goes on from here")
         sys.exit(INTERRUPTED)
@@ -80,6 +80,7 @@ def main() -> None:
             error.show()
             sys.exit(UsageError.exit_code)
         raise
+    sys.exit(code)
 
 
 def _complain(message: str) -> None:
