@@ -38,10 +38,12 @@ def identifier() -> Identifier:
     return Identifier()
 
 
-def apply(stage: Language, *texts: str) -> tuple[list[dict[str, Any]], list[dict[str, Any] | None]]:
+def apply(
+    stage: Language, *texts: str, kind: str = "web"
+) -> tuple[list[dict[str, Any]], list[dict[str, Any] | None]]:
     """The documents, and the verdict on each."""
     rows = [
-        {"id": f"{row:032x}", "text": text, "source": "s", "kind": "web", "uri": "u"}
+        {"id": f"{row:032x}", "text": text, "source": "s", "kind": kind, "uri": "u"}
         for row, text in enumerate(texts)
     ]
     batch = documents_from_rows(rows, document_schema())
@@ -60,6 +62,16 @@ def test_documents_are_labelled_and_by_default_none_is_dropped() -> None:
     assert documents[2]["language_score"] == 0
     assert all(0 <= d["language_score"] <= 1 for d in documents)
     assert verdicts == [None] * 5
+
+
+def test_code_is_labelled_and_dropped_only_where_for_is_given() -> None:
+    source = "for (i = 0; i < n; i++) { sum += a[i]; }"
+    documents, verdicts = apply(Language(keep=("de",)), source, GERMAN, kind="code")
+    assert documents[1]["language"] == "de"
+    assert verdicts == [None, None]
+    _, verdicts = apply(Language(keep=("de",), for_=("code",)), source, GERMAN, kind="code")
+    assert verdicts[0] is not None
+    assert verdicts[1] is None
 
 
 def test_languages_that_are_not_kept_are_dropped_by_name() -> None:

@@ -22,6 +22,9 @@ class Language(NarrowStage):
 
     Languages are written as fastText writes them. A text without a letter gets the language `und`
     with score 0. Long texts are judged by a sample (filters/language_id.py).
+
+    Documents of kind `code` are labelled too, and dropped only where `for:` is given: source code
+    is in no natural language, and a recipe that keeps English does not mean to lose it.
     """
 
     name: ClassVar[str] = "language"
@@ -47,9 +50,15 @@ class Language(NarrowStage):
         limit = self.min_score
         if limit is None and self.keep:
             limit = 0.65
-        for document, language, score in zip(
-            batch.column("id").to_pylist(), found.languages, found.scores.tolist(), strict=True
+        for document, kind, language, score in zip(
+            batch.column("id").to_pylist(),
+            batch.column("kind").to_pylist(),
+            found.languages,
+            found.scores.tolist(),
+            strict=True,
         ):
+            if kind == "code" and not self.for_:
+                continue
             if self.keep and language not in self.keep:
                 verdicts.add(document, Action.DROPPED, "language_not_kept", detail=language)
             elif limit is not None and score < limit:
