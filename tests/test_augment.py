@@ -81,6 +81,12 @@ def test_only_english_originals_that_are_not_too_long_are_chosen() -> None:
     assert [row["augmented_from"] for row in added_rows(outcome)] == ["0" * 32, f"{2:032x}"]
 
 
+def test_code_is_augmented_only_where_for_is_given() -> None:
+    documents = batch(ENGLISH, kind=["code"])
+    assert added_rows(Augment(share=1).open()(documents)) == []
+    assert len(added_rows(Augment(share=1, for_=("code",)).open()(documents))) == 1
+
+
 def test_a_derived_document_is_not_augmented_again() -> None:
     apply = Augment(share=1).open()
     first = apply(batch(ENGLISH))

@@ -35,7 +35,8 @@ class Augment(NarrowStage):
     Sentences of plain prose go through the pivot language and back; all others (headings, code,
     placeholders, anything with an address in it) stay as they are, and so does a sentence whose
     round trip lost a number or much of its length. A result that is no longer English, or of which
-    less than half reads otherwise than the original, is not added.
+    less than half reads otherwise than the original, is not added. Documents of kind `code` are
+    chosen only where `for:` is given.
     """
 
     name = "augment"
@@ -93,13 +94,15 @@ class Augment(NarrowStage):
     def _chosen(self, batch: pa.RecordBatch) -> Sequence[int]:
         fractions = id_fraction(batch.column("id"), self.seed, "augment")
         columns: list[list[Any]] = [
-            batch.column(name).to_pylist() for name in ("text", "language", "augmented_from")
+            batch.column(name).to_pylist()
+            for name in ("text", "language", "augmented_from", "kind")
         ]
         return [
             row
-            for row, (text, language, original) in enumerate(zip(*columns, strict=True))
+            for row, (text, language, original, kind) in enumerate(zip(*columns, strict=True))
             if fractions[row] < self.share
             and original is None
+            and (kind != "code" or self.for_)
             and len(text) <= self.max_chars
             and (language == LANGUAGE or (language is None and prose.looks_english(text)))
         ]
