@@ -20,9 +20,9 @@ from tests.engine_tasks import (
     square,
     total,
 )
+from tests.verbs_fixture import write_parts
 
 from corpusmill import storage
-from corpusmill.document import document_schema, documents_from_rows
 from corpusmill.errors import RunError, UsageError
 from corpusmill.pipelines import verbs as verbs_module
 from corpusmill.pipelines.engines.local import LocalEngine, partition_of
@@ -71,26 +71,13 @@ def test_a_worker_killed_from_outside_is_replaced(engine: LocalEngine) -> None:
 
 
 def parts_of(folder: Path, texts: list[list[str]]) -> list[Part]:
-    parts = []
-    for number, part in enumerate(texts):
-        rows = [
-            {"id": f"{number:016x}{i:016x}", "text": t, "source": "s", "kind": "web", "uri": "u"}
-            for i, t in enumerate(part)
-        ]
-        path = str(folder / f"part-{number:05d}.parquet")
-        batch = documents_from_rows(rows, document_schema())
-        info = storage.write_parquet(path, pa.Table.from_batches([batch]))
-        parts.append(
-            Part(
-                number=number,
-                path=path,
-                source="s",
-                kind="web",
-                rows=info.rows,
-                bytes=info.bytes,
-            )
-        )
-    return parts
+    return write_parts(
+        folder,
+        [
+            [{"id": f"{n:016x}{i:016x}", "text": text} for i, text in enumerate(part)]
+            for n, part in enumerate(texts)
+        ],
+    )
 
 
 TEXTS = [["x" * (1 + (i * 7 + p) % 5) for i in range(40)] for p in range(3)] + [[]]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.verbs_fixture import PlainVerbs
+from tests.verbs_fixture import PlainVerbs, write_parts
 
 from corpusmill import storage
 from corpusmill.document import document_schema, documents_from_rows
@@ -18,34 +18,17 @@ from corpusmill.tokenize.manifest import read_manifest
 from corpusmill.tokenize.shards import verify_shards
 
 
-def write_parts(folder: Path, texts: list[tuple[str, list[str]]]) -> list[Part]:
-    parts = []
-    for number, (source, part) in enumerate(texts):
-        rows: list[dict[str, Any]] = [
-            {
-                "id": f"{number:016x}{i:016x}",
-                "text": text,
-                "source": source,
-                "kind": "book",
-                "uri": "u",
-                "scores": {"ingest_bytes": len(text)},
-            }
-            for i, text in enumerate(part)
-        ]
-        path = str(folder / f"part-{number:05d}.parquet")
-        batch = documents_from_rows(rows, document_schema())
-        info = storage.write_parquet(path, pa.Table.from_batches([batch]))
-        parts.append(
-            Part(
-                number=number,
-                path=path,
-                source=source,
-                kind="book",
-                rows=info.rows,
-                bytes=info.bytes,
-            )
-        )
-    return parts
+def parts_of(folder: Path, texts: list[tuple[str, list[str]]]) -> list[Part]:
+    return write_parts(
+        folder,
+        [
+            [
+                {"id": f"{n:016x}{i:016x}", "text": text, "source": source}
+                for i, text in enumerate(part)
+            ]
+            for n, (source, part) in enumerate(texts)
+        ],
+    )
 
 
 WORDS = [f"word{i % 17} and number {i % 7} of the tide" for i in range(60)]
@@ -60,7 +43,7 @@ def shard_ids(folder: Path, split: str) -> list[str]:
 
 
 def test_every_document_is_in_one_shard_in_the_order_of_parts(tmp_path: Path) -> None:
-    parts = write_parts(tmp_path, TEXTS)
+    parts = parts_of(tmp_path, TEXTS)
     stage = Tokenize(
         vocab_size=512, shard_tokens=1024, split={"train": 0.8, "validation": 0.1, "test": 0.1}
     )
@@ -84,7 +67,7 @@ def _places() -> list[tuple[int, int]]:
 
 
 def test_shards_are_as_large_as_asked_and_lose_nothing(tmp_path: Path) -> None:
-    parts = write_parts(tmp_path, [("a", [" ".join(WORDS)] * 12), ("b", WORDS)])
+    parts = parts_of(tmp_path, [("a", [" ".join(WORDS)] * 12), ("b", WORDS)])
     one, many = tmp_path / "one", tmp_path / "many"
     Tokenize(vocab_size=512).write(PlainVerbs(tmp_path / "w1"), parts, str(one), ())
     Tokenize(vocab_size=512, shard_tokens=1024).write(
@@ -123,19 +106,19 @@ def test_a_small_corpus_gets_one_validation_document_and_a_single_one_is_for_tra
     tmp_path: Path,
 ) -> None:
     stage = Tokenize(vocab_size=512, split={"train": 0.999999, "validation": 0.000001})
-    parts = write_parts(tmp_path, [("a", WORDS[:5])])
+    parts = parts_of(tmp_path, [("a", WORDS[:5])])
     notes = stage.write(PlainVerbs(tmp_path / "w1"), parts, str(tmp_path / "five"), ())
     assert any("smallest hash" in note for note in notes)
     assert len(shard_ids(tmp_path / "five", "validation")) == 1
     assert len(shard_ids(tmp_path / "five", "train")) == 4
     (tmp_path / "single").mkdir()
-    parts = write_parts(tmp_path / "single", [("a", WORDS[:1])])
+    parts = parts_of(tmp_path / "single", [("a", WORDS[:1])])
     stage.write(PlainVerbs(tmp_path / "w2"), parts, str(tmp_path / "one"), ())
     assert len(shard_ids(tmp_path / "one", "train")) == 1
 
 
 def test_a_given_tokenizer_is_used_and_a_bad_one_refused(tmp_path: Path) -> None:
-    parts = write_parts(tmp_path, TEXTS)
+    parts = parts_of(tmp_path, TEXTS)
     Tokenize(vocab_size=512).write(PlainVerbs(tmp_path / "w1"), parts, str(tmp_path / "a"), ())
     given = str(tmp_path / "a" / "tokenizer.json")
     Tokenize(tokenizer=given).write(PlainVerbs(tmp_path / "w2"), parts, str(tmp_path / "b"), ())
@@ -150,7 +133,7 @@ def test_a_given_tokenizer_is_used_and_a_bad_one_refused(tmp_path: Path) -> None
 def test_the_mixture_stands_in_the_manifest_without_sources_that_have_no_tokens(
     tmp_path: Path,
 ) -> None:
-    parts = write_parts(tmp_path, TEXTS)
+    parts = parts_of(tmp_path, TEXTS)
     mix = Mix(weights={"a": 1, "b": 2, "c": 3}, max_repetitions=2)
     target = str(tmp_path / "shards")
     notes = Tokenize(vocab_size=512).write(PlainVerbs(tmp_path / "w"), parts, target, (mix,))

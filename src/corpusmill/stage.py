@@ -104,7 +104,7 @@ class Stage(BaseModel):
     secret_settings: ClassVar[tuple[str, ...]] = ()
     """Settings that refer to a secret (`env:NAME`, `file:PATH`)."""
 
-    for_: tuple[str, ...] = Field(default=(), alias="for")
+    for_: tuple[str, ...] = Field(default=(), validation_alias="for", serialization_alias="for")
     """Kinds or source names that the stage is limited to; empty means all."""
 
     def score_fields(self) -> tuple[str, ...]:

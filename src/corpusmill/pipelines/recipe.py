@@ -290,7 +290,7 @@ def _report_all(
 def _fields(model: type[BaseModel], place: tuple[Any, ...]) -> list[str]:
     if place and place[0] == "sources":
         model = Source
-    return [f.alias or name for name, f in model.model_fields.items()]
+    return [f.serialization_alias or name for name, f in model.model_fields.items()]
 
 
 def _dotted(path: tuple[Any, ...]) -> str:
