@@ -82,7 +82,7 @@ def finished(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Finishe
     """The samples through the default recipe, with parts and a vocabulary of their size."""
     folder = tmp_path_factory.mktemp("finished") / "run"
     command = (
-        *("run", samples / "web", samples / "books", samples / "code", "--workers", "2"),
+        *("run", samples / "web", samples / "books", samples / "code", "--workers", "1"),
         *("--set", "part_mb=0.02", "--set", "tokenize.vocab_size=1024"),
         *("--set", "tokenize.split={train: 0.9, validation: 0.1}"),
     )
