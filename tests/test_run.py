@@ -272,6 +272,15 @@ def test_cleaning_leaves_documents_and_the_record(samples: Path, tmp_path: Path)
     assert not (tmp_path / "run" / "stages").exists(), "a finished run was run again"
 
 
+def test_an_engine_that_is_not_there_is_refused_before_anything_changes(
+    samples: Path, tmp_path: Path
+) -> None:
+    recipe = load_recipe(write_recipe(tmp_path, samples, stages=[]))
+    with pytest.raises(UsageError, match="engine 'ray' is not available in this version"):
+        run(recipe, str(tmp_path / "run"), engine="ray")
+    assert not (tmp_path / "run").exists()
+
+
 def test_limit_and_sample_read_less_and_say_so(samples: Path, tmp_path: Path) -> None:
     path = write_recipe(tmp_path, samples, stages=[])
     limited = run(load_recipe(path, ["limit=7"]), str(tmp_path / "limited"), workers=1)

@@ -69,9 +69,6 @@ def main() -> None:
     except MillError as error:
         _complain(str(error))
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
     except OSError as error:
         _complain(f"{error.filename or 'a file'}: {error.strerror or type(error).__name__}")
         sys.exit(MillError.exit_code)
@@ -307,7 +304,9 @@ def why(
 
 @app.command()
 def inspect(
-    path: Annotated[str, typer.Argument(help="A run, a folder of shards, or a file of either.")],
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="A run, a folder of shards, or a file of either.")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Show what is in a run folder, in token shards, or in one of their files."""

@@ -1,5 +1,6 @@
 """From files and folders to a recipe: what is there, what kind it is, what the default does."""
 
+import itertools
 import os
 import re
 from collections import Counter
@@ -64,13 +65,14 @@ def find_sources(inputs: Sequence[str]) -> tuple[list[dict[str, Any]], list[str]
     unique = sorted({os.path.realpath(p) if storage.is_local(p) else p for p in inputs})
     sources: list[dict[str, Any]] = []
     notes: list[str] = []
-    names: Counter[str] = Counter()
+    names: set[str] = set()
     for path in unique:
         if storage.is_local(path) and not os.path.exists(path):
             raise UsageError(f"{path}: there is no such file or folder")
         base = re.sub(r"[^A-Za-z0-9._-]", "-", path.rstrip("/").rsplit("/", 1)[-1])[:90] or "root"
-        names[base] += 1
-        name = base if names[base] == 1 else f"{base}-{names[base]}"
+        numbered = (f"{base}-{number}" for number in itertools.count(2))
+        name = next(name for name in itertools.chain([base], numbered) if name not in names)
+        names.add(name)
         kind = find_kind(path)
         sources.append({"name": name, "kind": kind, "path": path})
         notes.append(f"{name}: read as {kind}")

@@ -27,6 +27,9 @@ from corpusmill.stages.sources.source import Source
 SCHEMA_MAX_BYTES = 1 << 20
 """A recipe is written by hand; a larger file is something else."""
 
+MAX_DEPTH = 32
+"""Groups within groups in a recipe; the deepest setting is at 6."""
+
 
 class Recipe(BaseModel):
     """What to read and which steps to take, in order."""
@@ -135,7 +138,12 @@ class _Located:
         self.problems: list[str] = []
         self.file = file
         try:
+            depth = 0
             for event in yaml.parse(text, Loader=yaml.SafeLoader):
+                depth += isinstance(event, yaml.CollectionStartEvent)
+                depth -= isinstance(event, yaml.CollectionEndEvent)
+                if depth > MAX_DEPTH:
+                    raise UsageError(f"{file}: not valid YAML: nested too deeply")
                 if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                     line = event.start_mark.line + 1 if event.start_mark else 1
                     raise UsageError(f"{file}:{line}: anchors and aliases are not allowed")
@@ -147,7 +155,9 @@ class _Located:
         except yaml.YAMLError:
             raise UsageError(f"{file}: not valid YAML: unprintable characters") from None
         except (RecursionError, ValueError):
-            raise UsageError(f"{file}: not valid YAML: nested too deeply or a bad value") from None
+            raise UsageError(
+                f"{file}: not valid YAML: a key that is no word, or a bad value"
+            ) from None
 
     def _build(self, node: yaml.Node, path: tuple[Any, ...]) -> Any:
         self.lines[path] = node.start_mark.line + 1

@@ -120,6 +120,7 @@ def run(
     """
     if until is not None and only is not None:
         raise UsageError("--until and --only exclude each other")
+    _check_engine(engine)
     steps = make_steps(recipe, until or only)
     for stage in recipe.stages:
         stage.check()
@@ -147,7 +148,7 @@ def run(
         _drop_stages(out, record, len(steps))
         storage.write_atomic(storage.join(out, RECIPE_FILE), recipe.to_yaml().encode())
         record.save(out)
-        with _open_engine(engine, record.workers) as opened:
+        with contextlib.closing(LocalEngine(record.workers)) as opened:
             _Run(recipe, out, steps, prints, inputs, record, opened, progress or Silent()).take()
         findings = reconcile(out, record)
         if findings:
@@ -157,17 +158,11 @@ def run(
     return record
 
 
-@contextlib.contextmanager
-def _open_engine(name: str, workers: int) -> Iterator[Engine]:
+def _check_engine(name: str) -> None:
     if name in ("ray", "spark"):
         raise UsageError(f"engine {name!r} is not available in this version; available: local")
     if name != "local":
         raise UsageError(f"engine {one_of(name, ['local'])}")
-    engine = LocalEngine(workers)
-    try:
-        yield engine
-    finally:
-        engine.close()
 
 
 def _versions() -> dict[str, str]:
