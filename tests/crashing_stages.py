@@ -49,3 +49,19 @@ class CrashingHere(Crashing):
     """The same, without a child process."""
 
     isolated: ClassVar[bool] = False
+
+
+class KilledWhileOpening(NarrowStage):
+    """Its first child is killed while it loads; `mark` says that it was."""
+
+    name: ClassVar[str] = "killed_while_opening"
+    isolated: ClassVar[bool] = True
+
+    mark: str
+
+    def open(self) -> Apply:
+        """Die once."""
+        if not os.path.exists(self.mark):
+            open(self.mark, "w").close()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return lambda batch: Outcome(documents=batch)

@@ -10,10 +10,11 @@ from pathlib import Path
 import psutil
 import pyarrow as pa
 import pytest
-from tests.crashing_stages import Crashing, CrashingHere
+from tests.crashing_stages import Crashing, CrashingHere, KilledWhileOpening
 
 from corpusmill import isolation
 from corpusmill.document import document_schema, documents_from_rows
+from corpusmill.errors import RunError
 from corpusmill.pipelines.judge import Judged, OpenStage, judge
 
 
@@ -101,6 +102,36 @@ def test_a_document_whose_child_was_killed_from_outside_gets_a_second_chance(
     assert mark.exists(), "nobody was killed"
     assert kept == [f"KILLED ONCE {mark}".upper(), "A"]
     assert judged.counts.quarantined == 0
+
+
+def test_a_child_killed_while_it_loads_its_stage_blames_no_document(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    opened = OpenStage(KilledWhileOpening(mark=str(mark)))
+    into = Judged()
+    judge(opened, documents(["a"]), into, {}, lambda i, reason: None)
+    opened.close()
+    assert mark.exists(), "nobody was killed"
+    assert into.counts.kept == 1
+    assert into.counts.quarantined == 0
+
+
+def test_a_stage_that_cannot_be_loaded_fails_the_run_and_no_document() -> None:
+    opened = OpenStage(KilledWhileOpening(mark="/nowhere/mark"))
+    with pytest.raises(RunError, match="could not be opened: FileNotFoundError"):
+        judge(opened, documents(["a"]), Judged(), {}, lambda i, reason: None)
+
+
+def test_files_in_the_current_folder_are_not_imported_by_children(tmp_path: Path) -> None:
+    (tmp_path / "random.py").write_text("raise SystemExit('imported a stranger')")
+    code = "from corpusmill.isolation import Child\nprint(Child().call(len, [1, 2]))"
+    result = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stdout == "2\n", result.stderr
 
 
 def test_children_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:

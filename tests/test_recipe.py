@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from corpusmill.errors import UsageError
-from corpusmill.pipelines.recipe import Recipe, load_recipe
+from corpusmill.pipelines.plan import fingerprints, make_steps
+from corpusmill.pipelines.recipe import Recipe, check_recipe, load_recipe, resolve_paths
 from corpusmill.stages.deduplicate import Deduplicate
 from corpusmill.stages.sources.source import Source
 
@@ -58,6 +60,15 @@ def test_the_resolved_recipe_is_a_recipe_that_means_the_same(tmp_path: Path) -> 
     assert load_recipe(write(tmp_path / "again", recipe.to_yaml())) == recipe
 
 
+def test_the_quickstart_as_resolved_has_the_same_fingerprints(repo_root: Path) -> None:
+    path = repo_root / "src/corpusmill/pipelines/recipes/quickstart.yaml"
+    recipe = resolve_paths(load_recipe(str(path), ["seed=5"]), str(repo_root))
+    again = check_recipe(yaml.safe_load(recipe.to_yaml()))
+    steps = make_steps(recipe)
+    assert fingerprints(again, steps, []) == fingerprints(recipe, steps, [])
+    assert fingerprints(again, make_steps(again), []) == fingerprints(recipe, steps, [])
+
+
 def test_five_mistakes_are_reported_at_once_each_with_its_line(tmp_path: Path) -> None:
     text = """\
 name: my corpus
@@ -87,8 +98,11 @@ stages:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("for: [web]", "for: [wob]"), "no source is called or of kind 'wob'"),
-        (("for: [web]", "for: [code]"), "no source is called or of kind 'code'"),
+        (
+            ("for: [web]", "for: [wob]"),
+            ":8: stages[1].heuristics.for: source or kind 'wob' is not one of",
+        ),
+        (("for: [web]", "for: [code]"), "source or kind 'code' is not one of"),
         (("shelf, kind", "crawl, kind"), "the name 'crawl' stands twice"),
         (("crawl: 1", "craw: 1"), "'craw' is not one of crawl, shelf (did you mean 'crawl'?)"),
         (("  - tokenize:", "  - tokenize:\n  - language"), "'tokenize' must be the last stage"),
@@ -97,6 +111,7 @@ stages:
         (("seed: 3", "sead: 3"), "unknown setting: 'sead' is not one of"),
         (("seed: 3", "seed: &x 3"), "recipe.yaml:2: anchors and aliases are not allowed"),
         (("seed: 3", "seed: [3"), "not valid YAML"),
+        (("seed: 3", "seed: 0x" + "F" * 6000), "not valid YAML"),
         (("  - deduplicate\n", "  - {deduplicate: {}, mix: {}}\n"), "a stage is written as"),
         (("name: my-corpus\n", ""), "name: is missing"),
         (("seed: 3", "seed: !!python/object/apply:os.getpid []"), "recipe.yaml:2: seed: "),
@@ -131,6 +146,7 @@ def test_settings_are_overridden_by_address(tmp_path: Path) -> None:
             "language.for=[book]",
             "mix.weights.crawl=5",
             "heuristics.for=[code]",
+            "04-mix.max_repetitions=2",
         ],
     )
     assert recipe.part_mb == 0.5
@@ -151,6 +167,7 @@ def test_settings_are_overridden_by_address(tmp_path: Path) -> None:
         ("dedup.threshold=1", "there is no stage 'dedup'"),
         ("02-deduplicate.threshold=1", "there is no stage"),
         ("deduplicate.treshold=1", "unknown setting: 'treshold'"),
+        ("seed=" + "9" * 30, "too large"),
         ("sources.crowl.kind=web", "there is no source 'crowl'"),
     ],
 )

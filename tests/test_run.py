@@ -19,9 +19,11 @@ import yaml
 
 from corpusmill import storage
 from corpusmill.errors import FolderBusy, RunError, UsageError
+from corpusmill.pipelines.ingest import _refuse_changed, list_inputs
 from corpusmill.pipelines.ledger import RunRecord, load_run, reconcile
 from corpusmill.pipelines.recipe import load_recipe
 from corpusmill.pipelines.run import run
+from corpusmill.stages.sources.source import Source
 from corpusmill.tokenize.encode import Encoder
 from corpusmill.tokenize.vocabulary import load_tokenizer
 
@@ -247,6 +249,50 @@ def test_a_changed_recipe_needs_update_and_reruns_only_what_depends_on_the_chang
     renamed = write_recipe(tmp_path / "other", samples, name="other")
     with pytest.raises(UsageError, match="holds another run:\n  name: promises -> other"):
         run(load_recipe(renamed), out, update=True)
+
+
+def test_what_was_taken_away_is_made_again(
+    finished: Finished, samples: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(finished[0], out)
+    recipe = load_recipe(write_recipe(tmp_path, samples))
+    shutil.rmtree(out / "shards")
+    run(recipe, str(out), workers=1)
+    assert checksums(out) == checksums(finished[0])
+    (out / "ledger/02-deduplicate/part-00001.parquet").unlink()
+    (out / "documents/part-00000.parquet").unlink()
+    run(recipe, str(out), workers=1)
+    assert checksums(out) == checksums(finished[0])
+    assert reconcile(str(out), load_run(str(out))) == []
+
+
+def test_odd_names_pipes_and_the_runs_own_folder_do_no_harm(samples: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "good.txt").write_text("a good text " * 20)
+    with open(os.fsencode(str(data)) + b"/odd\xff.txt", "w") as stream:
+        stream.write("an oddly named text " * 20)
+    os.mkfifo(data / "pipe")
+    source = {"name": "s", "kind": "book", "path": str(data)}
+    recipe = load_recipe(write_recipe(tmp_path, samples, sources=[source], stages=[]))
+    for _ in range(2):  # the second time the run's folder is in the source
+        run(recipe, str(data / "run"), workers=1)
+    uris = pq.read_table(data / "run" / "documents")["uri"].to_pylist()
+    assert sorted(uris) == ["good.txt", "odd\\xff.txt"]
+
+
+def test_a_file_that_changes_while_it_is_read_fails_the_run(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("text " * 20)
+    (file,) = list_inputs(Source(name="s", kind="book", path=str(path)))
+    _refuse_changed(file)
+    path.write_text("text! " * 20)
+    with pytest.raises(RunError, match="was changed or removed while"):
+        _refuse_changed(file)
+    path.unlink()
+    with pytest.raises(RunError, match="was changed or removed while"):
+        _refuse_changed(file)
 
 
 def test_a_changed_input_file_is_another_run(samples: Path, tmp_path: Path) -> None:

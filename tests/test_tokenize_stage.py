@@ -13,7 +13,7 @@ from corpusmill.document import document_schema, documents_from_rows
 from corpusmill.errors import UsageError
 from corpusmill.stage import Part
 from corpusmill.stages.mix import Mix
-from corpusmill.stages.tokenize import Tokenize
+from corpusmill.stages.tokenize import Tokenize, _Training, _training_texts
 from corpusmill.tokenize.manifest import read_manifest
 from corpusmill.tokenize.shards import verify_shards
 
@@ -115,6 +115,23 @@ def test_a_small_corpus_gets_one_validation_document_and_a_single_one_is_for_tra
     parts = parts_of(tmp_path / "single", [("a", WORDS[:1])])
     stage.write(PlainVerbs(tmp_path / "w2"), parts, str(tmp_path / "one"), ())
     assert len(shard_ids(tmp_path / "one", "train")) == 1
+
+
+def test_a_large_corpus_is_sampled_for_the_vocabulary(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [f"alpha{i:03d} beta{i:03d} gamma{i:03d}" for i in range(200)]
+    rows = [
+        {"id": f"{i:032x}", "text": t, "scores": {"ingest_bytes": len(t)}}
+        for i, t in enumerate(texts)
+    ]
+    parts = write_parts(tmp_path, [rows])
+    task = _Training(parts=tuple(parts), path="", vocab_size=512, seed=1)
+    assert list(_training_texts(task)) == texts
+    monkeypatch.setattr("corpusmill.stages.tokenize.TRAINING_BYTES", sum(map(len, texts)) // 4)
+    sampled = list(_training_texts(task))
+    assert 20 < len(sampled) < 90
+    assert set(sampled) < set(texts)
 
 
 def test_a_given_tokenizer_is_used_and_a_bad_one_refused(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.ipc
 
-from corpusmill.errors import MillError, where_raised
+from corpusmill.errors import MillError, RunError, where_raised
 from corpusmill.stage import Apply, NarrowStage, Outcome
 
 DEFAULT_MEMORY_MB = 2048
@@ -28,6 +28,9 @@ DEFAULT_MEMORY_MB = 2048
 DEFAULT_CPU_SECONDS = 20
 """CPU seconds for one call of an isolated stage; a document alone in its batch that needs more is
 quarantined."""
+
+OPEN_ATTEMPTS = 3
+"""How often a child that ends while it loads its stage is started again."""
 
 CPU_SECONDS_PER_MB = 2
 """And so many more for each megabyte of the batch: a long document may take longer."""
@@ -47,11 +50,13 @@ class Child:
     def __init__(self, *, cpu_seconds: int | None = None) -> None:
         self.cpu_seconds = cpu_seconds
         self.connection, theirs = Pipe()
+        arguments = [str(theirs.fileno()), str(os.getpid())]
         environment = dict(os.environ)
         # Where the parent found the package, also when it was started from elsewhere.
         environment["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "corpusmill.isolation", str(theirs.fileno()), str(os.getpid())],
+            # -P: nothing in the current folder, which may hold a stranger's files, is imported.
+            [sys.executable, "-P", "-m", "corpusmill.isolation", *arguments],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             env=environment,
@@ -114,9 +119,7 @@ class IsolatedStage:
     def apply(self, batch: pa.RecordBatch) -> Outcome:
         """Judge a batch in the child, starting one when there is none."""
         if self.child is None:
-            # Loading a model may take longer than judging a document: no limit yet.
-            self.child = Child()
-            self.child.call(_open_stage, self.stage, DEFAULT_MEMORY_MB)
+            self.child = self._open()
         self.child.cpu_seconds = DEFAULT_CPU_SECONDS + CPU_SECONDS_PER_MB * (batch.nbytes >> 20)
         try:
             answer, cpu_seconds = self.child.call(_apply_stage, _pack(batch))
@@ -131,6 +134,23 @@ class IsolatedStage:
             verdicts=_unpack(verdicts),
             added=_unpack(added) if added else None,
         )
+
+    def _open(self) -> Child:
+        """A child that has loaded the stage. Failing to load is no document's fault."""
+        reason = ""
+        for _ in range(OPEN_ATTEMPTS):
+            # Loading a model may take longer than judging a document: no limit on CPU time yet.
+            child = Child()
+            try:
+                child.call(_open_stage, self.stage, DEFAULT_MEMORY_MB)
+                return child
+            except (ChildDied, ChildError) as error:
+                reason = str(error)
+                child.stop()
+            except MillError:
+                child.stop()
+                raise
+        raise RunError(f"stage {self.stage.name} could not be opened: {reason}")
 
     def stop(self) -> None:
         """End the child."""

@@ -88,7 +88,11 @@ class Stage(BaseModel):
     """Settings of a step, as a recipe gives them; frozen and picklable."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        populate_by_name=True,
+        validate_default=True,  # 64 and 64.0 would be two fingerprints
     )
 
     name: ClassVar[str]

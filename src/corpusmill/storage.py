@@ -229,9 +229,14 @@ def list_files(path: str) -> list[str]:
             files += [os.path.join(folder, name) for name in names]
         return sorted(f for f in files if os.path.isfile(f) or not os.path.exists(f))
     if os.path.exists(path):
-        return [path]
+        return [path] if os.path.isfile(path) else []
     matches = sorted(glob.glob(path, recursive=True))
     return sorted({file for match in matches for file in list_files(match)})
+
+
+def is_below(file: str, folder: str) -> bool:
+    """Whether a local file is in a folder or deeper, by its path."""
+    return is_local(file) and os.path.abspath(file).startswith(os.path.abspath(folder) + os.sep)
 
 
 def leads_outside(file: str, folder: str) -> bool:

@@ -18,6 +18,7 @@ import pyarrow as pa
 from corpusmill import storage
 from corpusmill.document import byte_lengths, document_id, document_schema, id_fraction
 from corpusmill.document import metadata_entries as entries
+from corpusmill.errors import RunError
 from corpusmill.pipelines.judge import Judged, judge
 from corpusmill.pipelines.ledger import Counts, ledger_schema, part_path
 from corpusmill.pipelines.part import Journal, close_other_stages, open_stage
@@ -62,6 +63,8 @@ def list_inputs(source: Source) -> list[InputFile]:
     for path in storage.list_files(source.path):
         relative = os.path.relpath(path, root) if storage.is_local(path) else path[len(root) + 1 :]
         relative = relative.replace(os.sep, "/")
+        # A name that is not UTF-8 is called by its escaped form, in ids, addresses and records.
+        relative = os.fsencode(relative).decode("utf-8", "backslashreplace")
         folders = relative.split("/")[:-1]
         if IGNORED_FOLDERS.isdisjoint(folders):
             files.append(_input_file(source, path, relative))
@@ -222,6 +225,7 @@ def _raw_batches(
         if file.leads_outside:
             skipped["link_leads_outside"] += 1
             continue
+        _refuse_changed(file)
         for record in read_file(task.source, file.path, file.relative):
             if isinstance(record, Skipped):
                 skipped[record.reason] += 1
@@ -243,10 +247,22 @@ def _raw_batches(
                 rows, failed, size = [], [], 0
             if found == task.limit:
                 break
+        _refuse_changed(file)
         if found == task.limit:
             break
     if rows or failed:
         yield pa.RecordBatch.from_pylist(rows, schema=RAW_SCHEMA), failed
+
+
+def _refuse_changed(file: InputFile) -> None:
+    """Raise RunError for a file that is not what the run recorded when it began."""
+    if file.mtime_ns:
+        now = (0, 0)
+        with contextlib.suppress(OSError):
+            status = os.stat(file.path)
+            now = (status.st_size, status.st_mtime_ns)
+        if now != (file.bytes, file.mtime_ns):
+            raise RunError(f"{file.path} was changed or removed while the run read its sources")
 
 
 def _raw_row(source: Source, file: InputFile, record: RawDocument) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def judge(
     killed: Callable[[str, str], None],
     again: bool = False,
 ) -> None:
-    """Judge a batch; what fails is narrowed down by halves to the documents that are to blame.
+    """Judge a batch; what fails is narrowed down to the documents that are to blame.
 
     `killed(id, reason)` is told of documents that ended the child process, so that a resumed run
     can quarantine them by `replay` instead of meeting them again. A document alone in a child that
@@ -78,7 +78,11 @@ def judge(
     except MillError:
         raise
     except Exception as error:
-        if rows.num_rows > 1:
+        if rows.num_rows > 1 and isinstance(error, ChildDied):
+            # One by one: halving would meet the culprit, and wait for its limit, at every level.
+            for row in range(rows.num_rows):
+                judge(opened, rows.slice(row, 1), into, {}, killed)
+        elif rows.num_rows > 1:
             half = rows.num_rows // 2
             judge(opened, rows.slice(0, half), into, {}, killed)
             judge(opened, rows.slice(half), into, {}, killed)

@@ -82,15 +82,20 @@ def with_seed(stage: Stage, seed: int) -> Stage:
     return stage
 
 
-def find_inputs(recipe: Recipe) -> dict[str, list[InputFile]]:
+def find_inputs(recipe: Recipe, out: str | None = None) -> dict[str, list[InputFile]]:
     """The files of each source, in the order in which sources are read: by name.
+
+    The run's own folder `out` is no input, also where it lies inside one.
 
     A source may be an empty folder; a path at which there is nothing at all is a mistake, and so
     are sources that have no file between them.
     """
     found = {}
     for source in sorted(recipe.sources, key=lambda source: source.name):
-        found[source.name] = list_inputs(source)
+        files = list_inputs(source)
+        if out is not None and storage.is_local(out):
+            files = [file for file in files if not storage.is_below(file.path, out)]
+        found[source.name] = files
         if not found[source.name] and not storage.exists(source.path):
             raise UsageError(f"source {source.name!r}: no file at {source.path}")
     if not any(found.values()):

@@ -27,6 +27,9 @@ from corpusmill.stages.sources.source import Source
 SCHEMA_MAX_BYTES = 1 << 20
 """A recipe is written by hand; a larger file is something else."""
 
+LARGEST_INTEGER = 1 << 64
+"""No setting takes a larger one, and printing some is refused by Python."""
+
 MAX_DEPTH = 32
 """Groups within groups in a recipe; the deepest setting is at 6."""
 
@@ -34,13 +37,15 @@ MAX_DEPTH = 32
 class Recipe(BaseModel):
     """What to read and which steps to take, in order."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True
+    )
 
     name: str
     """Letters, digits, `.`, `_` and `-`."""
     seed: int = Field(default=1, ge=0, lt=1 << 63)
     """Decides every choice that is left to chance."""
-    part_mb: float = Field(default=64, gt=0, le=1024)
+    part_mb: float = Field(default=64.0, gt=0, le=1024)
     """Megabytes at which sources are split into parts; a worker holds a few parts of text."""
     max_quarantined_ratio: float = Field(default=0.05, ge=0, le=1)
     """A source with more quarantined documents than this share (and than 20) fails the run."""
@@ -78,7 +83,7 @@ class Recipe(BaseModel):
             for target in stage.for_:
                 if target not in known:
                     raise ValueError(
-                        f"stages[{number}].{stage.name}.for: no source is called or of kind "
+                        f"stages[{number}].{stage.name}.for: source or kind "
                         + one_of(target, known)
                     )
             for source_name in getattr(stage, "weights", {}):
@@ -156,7 +161,7 @@ class _Located:
             raise UsageError(f"{file}: not valid YAML: unprintable characters") from None
         except (RecursionError, ValueError):
             raise UsageError(
-                f"{file}: not valid YAML: a key that is no word, or a bad value"
+                f"{file}: not valid YAML: a key that is no word, or a number that is too large"
             ) from None
 
     def _build(self, node: yaml.Node, path: tuple[Any, ...]) -> Any:
@@ -176,7 +181,10 @@ class _Located:
         if isinstance(node, yaml.SequenceNode):
             return [self._build(item, (*path, i)) for i, item in enumerate(node.value)]
         # a constructor of its own: scalars only, by the safe loader's rules
-        return yaml.SafeLoader("").construct_object(node)
+        value = yaml.SafeLoader("").construct_object(node)
+        if isinstance(value, int) and abs(value) >= LARGEST_INTEGER:
+            raise ValueError("too large")
+        return value
 
     def line(self, path: tuple[Any, ...]) -> int:
         while path and path not in self.lines:
@@ -291,6 +299,10 @@ def _report_all(
             report(path, one_of(str(item["input"]), allowed))
         else:
             message = item["msg"].removeprefix("Value error, ")
+            within = re.match(r"stages\[(\d+)\]\.(\w+)\.(\w+): ", message)
+            if not path and within:  # what was found when the parts were looked at together
+                path = ("stages", int(within[1]), within[2], within[3])
+                message = message[within.end() :]
             given = item["input"]
             plain = isinstance(given, str | int | float | bool) and repr(given) not in message
             shown = f" (given: {given!r})" if plain else ""
@@ -321,25 +333,28 @@ def apply_override(raw: dict[str, Any], override: str) -> None:
         raise UsageError(f"--set {override}: write it as setting=value")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         value = text
+    if isinstance(value, int) and abs(value) >= LARGEST_INTEGER:
+        raise UsageError(f"--set {address}: the number is too large")
     steps = address.split(".")
     if steps[0] == "stages":
         steps = steps[1:]
-    elif steps[0] == "sources" and len(steps) == 3:
+    elif steps[0] == "sources" and len(steps) >= 3:
+        name = ".".join(steps[1:-1])  # names may hold dots
         for source in raw.get("sources") or []:
-            if isinstance(source, dict) and source.get("name") == steps[1]:
-                source[steps[2]] = value
+            if isinstance(source, dict) and source.get("name") == name:
+                source[steps[-1]] = value
                 return
-        raise UsageError(f"--set {override}: there is no source {steps[1]!r}")
+        raise UsageError(f"--set {override}: there is no source {name!r}")
     elif len(steps) == 1:
         if steps[0] not in Recipe.model_fields or steps[0] in ("sources", "stages"):
             allowed = set(Recipe.model_fields) - {"sources", "stages"}
             raise UsageError(f"--set {override}: {one_of(steps[0], allowed)}")
         raw[steps[0]] = value
         return
-    stages = [e for e in raw.get("stages") or [] if isinstance(e, dict | str)]
-    names = [e if isinstance(e, str) else next(iter(e), "") for e in stages]
+    stages: list[Any] = raw["stages"] if isinstance(raw.get("stages"), list) else []
+    names = [next(iter(e), "") if isinstance(e, dict) else str(e) for e in stages]
     if not steps or len(steps) < 2:
         raise UsageError(f"--set {override}: write it as STAGE.setting=value")
     number = find_stage(names, steps[0])
@@ -347,8 +362,9 @@ def apply_override(raw: dict[str, Any], override: str) -> None:
         raise UsageError(f"--set {override}: there is no stage {one_of(steps[0], names)}")
     entry = stages[number]
     if isinstance(entry, str):
-        entry = {entry: {}}
-        raw["stages"][raw["stages"].index(names[number])] = entry
+        entry = stages[number] = {entry: {}}
+    if not isinstance(entry, dict):
+        raise UsageError(f"--set {override}: stages[{number}] is not a stage")
     target = entry.get(names[number])
     if target is None:
         target = entry[names[number]] = {}

@@ -58,6 +58,7 @@ from corpusmill.pipelines.plan import (
 )
 from corpusmill.pipelines.recipe import Recipe
 from corpusmill.pipelines.verbs import EngineVerbs
+from corpusmill.pipelines.verify import are_shards_there
 from corpusmill.stage import GlobalStage, NarrowStage, Part, SinkStage
 
 RECIPE_FILE = "recipe.yaml"
@@ -124,7 +125,7 @@ def run(
     steps = make_steps(recipe, until or only)
     for stage in recipe.stages:
         stage.check()
-    inputs = find_inputs(recipe)
+    inputs = find_inputs(recipe, out)
     with storage.folder_lock(out):
         _refuse_foreign(out)
         storage.remove_unfinished(out)
@@ -145,7 +146,10 @@ def run(
             _forget_quarantined(out, record)
         if only is not None:
             _forget_only(out, record, stage_number(recipe, only))
+        had_shards = storage.exists(storage.join(out, "shards"))
         _drop_stages(out, record, len(steps))
+        if had_shards and not storage.exists(storage.join(out, "shards")) and progress:
+            progress.note("shards/ is removed: it was made of stages that are not run here")
         storage.write_atomic(storage.join(out, RECIPE_FILE), recipe.to_yaml().encode())
         record.save(out)
         with contextlib.closing(LocalEngine(record.workers)) as opened:
@@ -222,10 +226,10 @@ def _take_over(
     record.parts = old.parts
     record.published = old.published
     record.notes = old.notes
+    _drop_stages(out, record, finished)
     for stage in old.stages[finished:]:
         for area in ("stages", "ledger"):
             storage.remove(storage.join(out, area, stage.name))
-    _drop_stages(out, record, finished)
 
 
 def _differences(
@@ -237,14 +241,22 @@ def _differences(
     except (OSError, yaml.YAMLError):
         raise UsageError(f"{out} has no readable {RECIPE_FILE}: choose another --out") from None
     now = yaml.safe_load(recipe.to_yaml())
+    for plain in (then, now):
+        plain["sources"] = {source["name"]: source for source in plain["sources"]}
     before, after = dict(_flatten(then)), dict(_flatten(now))
+    # Where files lie is not what they are; their content is in the fingerprints.
+    places = tuple(
+        f"stages[{number}].{stage.name}.{name}"
+        for number, stage in enumerate(recipe.stages)
+        for name in stage.path_settings
+    )
     fatal: list[str] = []
     changed: list[str] = []
     for key in sorted(before.keys() | after.keys()):
         if before.get(key) == after.get(key) or key == "max_quarantined_ratio":
             continue
-        if key.startswith("sources[") and key.endswith(".path"):
-            continue  # where the files lie is not what they are
+        if key.startswith(places) or (key.startswith("sources.") and key.endswith(".path")):
+            continue
         line = f"{key}: {before.get(key, 'not set')} -> {after.get(key, 'not set')}"
         (fatal if key == "name" or key.startswith("sources") else changed).append(line)
     old_files = {(f["source"], f["path"]): f["xxh3"] for f in old.inputs}
@@ -271,36 +283,49 @@ def _flatten(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _drop_stages(out: str, record: RunRecord, number: int) -> None:
-    """Take stages from `number` on as not yet run; what they published goes, receipts stay."""
-    for stage in record.stages[number:]:
-        if stage.name.endswith("-tokenize"):
-            storage.remove(storage.join(out, "shards"))
-            storage.remove(storage.join(out, "stages", stage.name))
-        if stage.name == record.published:
-            storage.remove(storage.join(out, "documents"))
-            record.published = None
-    if record.stages[number:]:
-        record.notes = []
+    """Take stages from `number` on as not yet run; what they published goes, receipts stay.
+
+    The record forgets them first: a kill in between leaves files too many, never too few.
+    """
+    dropped = [stage.name for stage in record.stages[number:]]
+    if not dropped:
+        return
     del record.stages[number:]
+    record.notes = []
+    if record.published in dropped:
+        record.published = None
+    record.save(out)
+    for name in dropped:
+        if name.endswith("-tokenize"):
+            storage.remove(storage.join(out, "shards"))
+            storage.remove(storage.join(out, "stages", name))
+    if record.published is None:
+        storage.remove(storage.join(out, "documents"))
 
 
 def _forget_only(out: str, record: RunRecord, number: int) -> None:
     if number > len(record.stages):
         known = record.stages[-1].name if record.stages else "nothing"
         raise UsageError(f"--only: the stage's input is not recorded; finished so far: {known}")
-    for stage in record.stages[number : number + 1]:
-        storage.remove(storage.join(out, "stages", stage.name))
+    again = [stage.name for stage in record.stages[number : number + 1]]
     _drop_stages(out, record, number)
+    for name in again:
+        storage.remove(storage.join(out, "stages", name))
 
 
 def _forget_quarantined(out: str, record: RunRecord) -> None:
-    """Take the earliest stage with quarantined documents, and what follows, as not yet run."""
-    for number, stage in enumerate(record.stages):
-        if stage.counts.quarantined:
-            for later in record.stages[number:]:
-                storage.remove(storage.join(out, "stages", later.name))
-            _drop_stages(out, record, number)
-            return
+    """Take the earliest stage with quarantined documents, and what follows, as not yet run.
+
+    What unfinished stages have judged so far goes too: a stage may have failed for its quarantine.
+    """
+    counts = [stage.counts.quarantined for stage in record.stages]
+    number = next((i for i, n in enumerate(counts) if n), len(counts))
+    _drop_stages(out, record, number)
+    keep = {stage.name for stage in record.stages}
+    folder = storage.join(out, "stages")
+    for name in os.listdir(folder) if storage.is_local(out) and storage.exists(folder) else []:
+        if name not in keep:
+            storage.remove(storage.join(folder, name))
 
 
 class _Run:
@@ -331,6 +356,7 @@ class _Run:
         """Take all steps that are not finished; each is recorded as it ends."""
         last = self.steps[-1].number
         published = last - isinstance(self.steps[last].stage, SinkStage)
+        self._back_to_what_is_there()
         complete = len(self.record.stages) > last
         if not complete or not self._is_published(published):
             self._back_to_a_barrier()
@@ -347,6 +373,18 @@ class _Run:
             else:
                 self._documents_stage(number)
         self._publish(published)
+
+    def _back_to_what_is_there(self) -> None:
+        """Drop finished stages whose ledger or shards were taken away: they are run again."""
+        parts = range(len(self.record.parts))
+        for number, stage in enumerate(self.record.stages):
+            ledger = all(
+                storage.exists(part_path(self.out, f"ledger/{stage.name}", i)) for i in parts
+            )
+            sink = isinstance(self.steps[number].stage, SinkStage) and stage.counts.out
+            if not ledger or (sink and not are_shards_there(storage.join(self.out, "shards"))):
+                _drop_stages(self.out, self.record, number)
+                return
 
     def _back_to_a_barrier(self) -> None:
         """Drop finished steps whose output is not on disk: they are run again from a barrier."""

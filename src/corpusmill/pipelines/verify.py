@@ -56,6 +56,20 @@ def _verify_shards(shards: str) -> tuple[list[str], int]:
     return verify_shards(shards), files
 
 
+def are_shards_there(shards: str) -> bool:
+    """Whether the manifest and all files it lists are there, as far as their sizes tell."""
+    try:
+        manifest = read_manifest(shards)
+    except MillError:
+        return False
+    files = [(manifest.tokenizer.file, None), *((s.name, s.bytes) for s in manifest.shards)]
+    return all(
+        storage.exists(path := storage.join(shards, name))
+        and size in (None, storage.file_size(path))
+        for name, size in files
+    )
+
+
 def clean(run: str) -> int:
     """Remove the stages of a finished run; returns the bytes given back.
 

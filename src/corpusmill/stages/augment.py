@@ -52,7 +52,7 @@ class Augment(NarrowStage):
     max_chars: int = Field(default=5000, ge=1)
     """Longer documents are not chosen: a CPU second translates some 1,300 characters there and
     back."""
-    seed: int = 0
+    seed: int | None = None
     """Decides which documents are chosen; the recipe's seed unless given."""
 
     def check(self) -> None:
@@ -92,7 +92,7 @@ class Augment(NarrowStage):
         return Outcome(documents=batch, added=new)
 
     def _chosen(self, batch: pa.RecordBatch) -> Sequence[int]:
-        fractions = id_fraction(batch.column("id"), self.seed, "augment")
+        fractions = id_fraction(batch.column("id"), self.seed or 0, "augment")
         columns: list[list[Any]] = [
             batch.column(name).to_pylist()
             for name in ("text", "language", "augmented_from", "kind")

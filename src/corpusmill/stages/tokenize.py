@@ -39,6 +39,7 @@ from corpusmill.tokenize.splits import (
     split_positions,
 )
 from corpusmill.tokenize.vocabulary import (
+    TRAINING_BYTES,
     in_training_sample,
     load_tokenizer,
     train_bpe,
@@ -187,9 +188,10 @@ def _training_texts(task: _Training) -> Iterator[str]:
     for part in task.parts:
         scores = one_chunk(storage.read_parquet(part.path, ["scores"])["scores"])
         corpus_bytes += int(pc.sum(scores.field(INGEST_SCORE)).as_py() or 0)
+    share = min(1.0, TRAINING_BYTES / max(1, corpus_bytes))
     for part in task.parts:
         table = storage.read_parquet(part.path, ["id", "text"])
-        chosen = in_training_sample(table["id"], task.seed, corpus_bytes)
+        chosen = in_training_sample(table["id"], task.seed, share)
         yield from table.filter(pa.array(chosen))["text"].to_pylist()
 
 
