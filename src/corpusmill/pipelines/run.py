@@ -438,8 +438,9 @@ class _Run:
                 nothing.append(no_documents(sources[name], len(inputs[name]), skipped[name]))
         if len(nothing) == len(inputs):
             raise UsageError("\n".join(nothing))
-        for text in nothing:
-            self._note(text)
+        if self.recipe.limit is None:  # else they may just not have been read
+            for text in nothing:
+                self._note(text)
         self.engine.map(
             number_chunk,
             [NumberTask(run=self.out, chunk=c, number=i) for i, (_, c) in enumerate(chunks)],
