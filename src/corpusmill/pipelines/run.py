@@ -131,8 +131,8 @@ def run(
         storage.remove_unfinished(out)
         old = load_run(out) if storage.exists(storage.join(out, RUN_FILE)) else None
         checksums = checksum_inputs(inputs, old.inputs if old else [])
-        prints = fingerprints(recipe, steps, checksums)
         all_prints = fingerprints(recipe, make_steps(recipe), checksums)
+        prints = all_prints[: len(steps)]
         record = RunRecord(
             name=recipe.name,
             versions=_versions(),
@@ -424,17 +424,15 @@ class _Run:
             results = self._limited(tasks, self.recipe.limit)
         chunks = [(result.source, chunk) for result in results for chunk in result.chunks]
         skipped: dict[str, Counter[str]] = {name: Counter() for name in inputs}
-        found: Counter[str] = Counter()
         nothing: list[str] = []
         counts: dict[str, Counts] = {name: Counts() for name in inputs}
         for result in results:
             skipped[result.source.name] += result.skipped
         for source, chunk in chunks:
             counts[source.name] += chunk.counts
-            found[source.name] += chunk.counts.found
         for name in inputs:
             counts[name].skipped = skipped[name]
-            if not found[name]:
+            if not counts[name].found:
                 nothing.append(no_documents(sources[name], len(inputs[name]), skipped[name]))
         if len(nothing) == len(inputs):
             raise UsageError("\n".join(nothing))
