@@ -54,8 +54,8 @@ def exceeds_depth(parser: Any) -> bool:
     )
 
 
-class Refused(Exception):
-    """A document that is not worked on: the reason, and the measure that broke a limit."""
+class _Verdict(Exception):
+    """The reason of a verdict, and the measure that led to it."""
 
     def __init__(
         self, reason: str, value: float | None = None, threshold: float | None = None
@@ -64,3 +64,11 @@ class Refused(Exception):
         self.reason = reason
         self.value = value
         self.threshold = threshold
+
+
+class Refused(_Verdict):
+    """A document that is not worked on, since it breaks a limit or is damaged: quarantined."""
+
+
+class Dropped(_Verdict):
+    """A sound document that is not wanted: its site opted out, its address is blocked, ..."""
