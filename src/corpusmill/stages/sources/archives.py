@@ -6,8 +6,10 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import IO
 
+from corpusmill.stages.sources.code_marks import is_ignored
 from corpusmill.stages.sources.limits import (
     MAX_MEMBERS,
     MAX_PAYLOAD,
@@ -15,13 +17,7 @@ from corpusmill.stages.sources.limits import (
     SMALL_ENOUGH,
     Refused,
 )
-from corpusmill.stages.sources.records import (
-    IGNORED_FOLDERS,
-    Found,
-    Skipped,
-    refused,
-    whole_file,
-)
+from corpusmill.stages.sources.records import Found, Skipped, place, refused, whole_file
 from corpusmill.stages.sources.source import Source
 from corpusmill.stages.sources.streams import Damaged, Unpacked
 
@@ -97,7 +93,7 @@ def read_zip(source: Source, stream: IO[bytes], relative: str) -> Iterator[Found
         if member.is_dir():
             continue
         locator = _locator(member.filename, names)
-        if _is_ignored(member.filename):
+        if is_ignored(member.filename):
             yield Skipped(reason="ignored_folder", locator=locator)
             continue
         try:
@@ -109,7 +105,7 @@ def read_zip(source: Source, stream: IO[bytes], relative: str) -> Iterator[Found
         if unpacked > max(SMALL_ENOUGH, MAX_RATIO * packed):  # members that share their bytes
             yield refused(relative, "decompression_ratio", locator)
             return
-        yield whole_file(source, relative, payload, locator)
+        yield member_file(source, relative, payload, member.filename, locator)
 
 
 def read_tar(source: Source, stream: IO[bytes], head: bytes, relative: str) -> Iterator[Found]:
@@ -128,12 +124,12 @@ def read_tar(source: Source, stream: IO[bytes], head: bytes, relative: str) -> I
             if number == MAX_MEMBERS:
                 yield refused(relative, "too_many_members")
                 return
-            if _is_ignored(name):
+            if is_ignored(name):
                 yield Skipped(reason="ignored_folder", locator=locator)
             elif size > MAX_PAYLOAD:
                 yield refused(relative, "too_large", locator)
             else:
-                yield whole_file(source, relative, reader.content(), locator)
+                yield member_file(source, relative, reader.content(), name, locator)
     except Refused as refusal:
         yield refused(relative, refusal.reason)
 
@@ -223,5 +219,12 @@ def _locator(name: str, names: Counter[str]) -> str:
     return name if names[name] == 1 else f"{name}#{names[name]}"
 
 
-def _is_ignored(name: str) -> bool:
-    return not IGNORED_FOLDERS.isdisjoint(name.split("/"))
+def member_file(source: Source, relative: str, payload: bytes, name: str, locator: str) -> Found:
+    """A file in an archive or a repository as a document: what it is, its name says, which lacks
+    the number that its locator has when the name comes again."""
+    found = whole_file(source, relative, payload, name)
+    if name == locator:
+        return found
+    if isinstance(found, Skipped):
+        return replace(found, locator=locator)
+    return replace(found, locator=locator, uri=place(relative, locator))
