@@ -239,9 +239,10 @@ FATES = ["code", "code", "ignored_folder", "binary", "code", "empty_file"]
 
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
 def test_tar_members_are_documents(tmp_path: Path, mode: TarMode) -> None:
-    found = read(written(tmp_path / "p.tar", tar_of(MEMBERS, mode)), "code")
+    *found, link = read(written(tmp_path / "p.tar", tar_of(MEMBERS, mode)), "code")
     assert [f.locator for f in found] == list(MEMBERS)
     assert [fate(f) for f in found] == FATES
+    assert link == Skipped(reason="link", locator="link")
     payloads = [f.payload for f in found if isinstance(f, RawDocument)]
     assert payloads == [
         data for data, f in zip(MEMBERS.values(), FATES, strict=True) if f == "code"
@@ -270,7 +271,10 @@ def test_a_member_that_comes_twice_has_two_places(tmp_path: Path) -> None:
     block = tar_of({"a.py": b"x"}, "w")
     first = block[:1024]
     found = read(written(tmp_path / "p.tar", first + block + twice), "code")
-    assert [f.locator for f in found] == ["a.py", "a.py#2"]
+    assert [f.locator for f in found] == ["a.py", "a.py#2", "link"]
+    assert isinstance(found[1], RawDocument)
+    assert found[1].metadata["programming_language"] == "Python"
+    assert found[1].uri == "p.tar#a.py#2"
 
 
 def test_bombs_are_refused_and_not_unpacked(tmp_path: Path) -> None:

@@ -1,16 +1,25 @@
-"""Zip and tar archives: each member is read as the file it is, nothing is unpacked to disk."""
+"""Zip and tar archives: each member is read as the file it is, nothing is unpacked to disk.
 
+A member's path is only what it is called by: `../x` and `/x` lead nowhere, and stay as they are.
+Links are skipped and never followed, and an archive in an archive is not opened.
+"""
+
+import contextlib
+import io
+import stat
 import struct
 import tarfile
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import IO
 
+from corpusmill.stages.sources import sniff
 from corpusmill.stages.sources.code_marks import is_ignored
 from corpusmill.stages.sources.limits import (
+    MAX_DAMAGES,
     MAX_MEMBERS,
     MAX_PAYLOAD,
     MAX_RATIO,
@@ -19,11 +28,22 @@ from corpusmill.stages.sources.limits import (
 )
 from corpusmill.stages.sources.records import Found, Skipped, place, refused, whole_file
 from corpusmill.stages.sources.source import Source
-from corpusmill.stages.sources.streams import Damaged, Unpacked
+from corpusmill.stages.sources.streams import Damaged, Unpacked, unpacked_head
+from corpusmill.stages.sources.xz_bzip2 import XzOrBzip2, is_xz_or_bzip2
 
 _BLOCK = tarfile.BLOCKSIZE
 _MAX_TAR_HEADER = 1 << 20
 """Bytes of a tar extension header (a long name, PAX records)."""
+
+_NESTED = (
+    ".zip", ".jar", ".war", ".ear", ".apk", ".whl", ".egg", ".nupkg", ".vsix", ".xpi",
+    ".7z", ".rar",
+)  # fmt: skip
+"""Names of archives that are told by their names; a tar archive is told by its content."""
+
+_BZIP2_TAR = (".tar.bz2", ".tbz2", ".tbz")
+_NESTED_HEAD = 65_536
+"""Bytes of a member that are looked at."""
 
 _READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Compressions of zip members that unpack with a bound: bzip2 and LZMA do not."""
@@ -93,8 +113,9 @@ def read_zip(source: Source, stream: IO[bytes], relative: str) -> Iterator[Found
         if member.is_dir():
             continue
         locator = _locator(member.filename, names)
-        if is_ignored(member.filename):
-            yield Skipped(reason="ignored_folder", locator=locator)
+        passed_over = _why_passed_over(member.filename, stat.S_ISLNK(member.external_attr >> 16))
+        if passed_over:
+            yield Skipped(reason=passed_over, locator=locator)
             continue
         try:
             payload = read_member(archive, member, MAX_PAYLOAD)
@@ -108,67 +129,134 @@ def read_zip(source: Source, stream: IO[bytes], relative: str) -> Iterator[Found
         yield member_file(source, relative, payload, member.filename, locator)
 
 
+def is_tar(head: bytes, name: str) -> bool:
+    """Whether a file that begins so is a tar archive: plain, gzip, zstd, bzip2 or xz.
+
+    A block of bzip2 is longer than `head` may be; then the name decides.
+    """
+    if not is_xz_or_bzip2(head):
+        return sniff.is_tar(unpacked_head(head))
+    first = XzOrBzip2(io.BytesIO(head), head).read_head(_BLOCK)
+    return sniff.is_tar(first) or (not first and name.lower().endswith(_BZIP2_TAR))
+
+
 def read_tar(source: Source, stream: IO[bytes], head: bytes, relative: str) -> Iterator[Found]:
-    """The regular files in a tar archive, plain, gzip or zstd, in its order.
+    """The regular files in a tar archive, in its order.
 
     Headers are read here, in one pass over the stream: `tarfile` seeks back, and holds extension
-    headers of any size.
+    headers of any size. After a damaged header, reading goes on at the next sound one.
     """
     packed = stream.seek(0, 2)
     stream.seek(0)
-    reader = _TarReader(Unpacked(stream, head), limit=max(SMALL_ENOUGH, MAX_RATIO * packed))
+    unpacked = XzOrBzip2(stream, head) if is_xz_or_bzip2(head) else Unpacked(stream, head)
+    reader = _TarReader(unpacked, limit=max(SMALL_ENOUGH, MAX_RATIO * packed))
     names: Counter[str] = Counter()
     try:
-        for number, (name, size) in enumerate(reader.members()):
-            locator = _locator(name, names)
+        for number, member in enumerate(reader.members()):
+            locator = _locator(member.name, names)
+            passed_over = _why_passed_over(member.name, member.is_link)
             if number == MAX_MEMBERS:
                 yield refused(relative, "too_many_members")
                 return
-            if is_ignored(name):
-                yield Skipped(reason="ignored_folder", locator=locator)
-            elif size > MAX_PAYLOAD:
+            if member.damaged:
+                yield refused(relative, "damaged_member", locator)
+            elif passed_over or member.is_sparse:
+                yield Skipped(reason=passed_over or "sparse_file", locator=locator)
+            elif member.size > MAX_PAYLOAD:
                 yield refused(relative, "too_large", locator)
             else:
-                yield member_file(source, relative, reader.content(), name, locator)
+                yield member_file(source, relative, reader.content(), member.name, locator)
     except Refused as refusal:
         yield refused(relative, refusal.reason)
+
+
+def member_file(source: Source, relative: str, payload: bytes, name: str, locator: str) -> Found:
+    """A file in an archive or a repository as a document.
+
+    What it is, its name says, which lacks the number that the locator has when the name comes
+    again.
+    """
+    if sniff.suffix(name) in _NESTED or is_tar(payload[:_NESTED_HEAD], name):
+        return Skipped(reason="nested_archive", locator=locator)
+    found = whole_file(source, relative, payload, name)
+    if name == locator:
+        return found
+    if isinstance(found, Skipped):
+        return replace(found, locator=locator)
+    return replace(found, locator=locator, uri=place(relative, locator))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Member:
+    """A file or link in a tar archive."""
+
+    name: str
+    size: int = 0
+    is_link: bool = False
+    is_sparse: bool = False
+    """Its holes are left out of the archive: what is there is not the file's content."""
+    damaged: bool = False
+    """Its header does not hold; `name` is where it stood."""
 
 
 class _TarReader:
     """One pass over the members of a tar stream."""
 
-    def __init__(self, reader: Unpacked, limit: int) -> None:
+    def __init__(self, reader: Unpacked | XzOrBzip2, limit: int) -> None:
         self._reader = reader
         self._limit = limit
         self._left = 0  # of the current member's blocks
         self._size = 0
+        self._again = b""  # a header that was found, and is to be read
         self.position = 0
 
-    def members(self) -> Iterator[tuple[str, int]]:
-        """Name and size of each regular file; its content may be taken before the next."""
-        long_name = ""
+    def members(self) -> Iterator[_Member]:
+        """Files and links; the content of a file may be taken before the next."""
+        extension: dict[bytes, bytes] = {}
+        damages = 0
         while True:
             self._pass_over(self._left)
+            self._left = 0
             header = self._take(_BLOCK, may_end=True)
             if not header.strip(b"\0"):
                 return
             try:
-                info = tarfile.TarInfo.frombuf(header, "utf-8", "replace")
+                info = tarfile.TarInfo.frombuf(header, "utf-8", "backslashreplace")
             except tarfile.HeaderError:
-                raise Refused("damaged_archive") from None
-            self._size = max(0, info.size)
-            self._left = -(-self._size // _BLOCK) * _BLOCK
-            if info.type in (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE):
-                extension = self._extension()
-                is_name = info.type == tarfile.GNUTYPE_LONGNAME
-                path = extension.rstrip(b"\0") if is_name else _pax_path(extension)
-                long_name = path.decode("utf-8", "replace") or long_name
-            elif info.type in (tarfile.GNUTYPE_LONGLINK, tarfile.XGLTYPE):
+                damages += 1
+                if damages > MAX_DAMAGES:
+                    raise Refused("damaged_archive") from None
+                yield _Member(name=f"@{self.position - _BLOCK}", damaged=True)
+                if not self._find_header():
+                    return
                 continue
-            else:
-                name, long_name = long_name or info.name, ""
-                if info.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not name.endswith("/"):
-                    yield name, self._size
+            self._set_size(info.size)
+            if info.type == tarfile.XHDTYPE:
+                extension.update(_pax_records(self._extension()))
+            elif info.type == tarfile.GNUTYPE_LONGNAME:
+                extension[b"path"] = self._extension().rstrip(b"\0")
+            elif info.type not in (tarfile.GNUTYPE_LONGLINK, tarfile.XGLTYPE):
+                if info.type == tarfile.GNUTYPE_SPARSE:
+                    self._pass_sparse_headers(header)
+                member = self._member(info, extension)
+                extension = {}
+                if member is not None:
+                    yield member
+
+    def _member(self, info: tarfile.TarInfo, extension: dict[bytes, bytes]) -> _Member | None:
+        size = extension.get(b"size", b"")
+        if size.isdigit() and len(size) < 20:
+            self._set_size(int(size))
+        name = extension.get(b"path", b"").decode("utf-8", "backslashreplace") or info.name
+        if info.type in (tarfile.SYMTYPE, tarfile.LNKTYPE):
+            self._set_size(0)  # as every reader has it: a hard link has no content of its own
+            return _Member(name=name, is_link=True)
+        sparse = any(key.startswith(b"GNU.sparse.") for key in extension)
+        if info.type == tarfile.GNUTYPE_SPARSE or sparse:
+            real = extension.get(b"GNU.sparse.name", b"").decode("utf-8", "backslashreplace")
+            return _Member(name=real or name, is_sparse=True)
+        regular = info.type in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
+        return _Member(name=name, size=self._size) if regular and name[-1:] != "/" else None
 
     def content(self) -> bytes:
         """The current member's bytes."""
@@ -176,12 +264,35 @@ class _TarReader:
         self._left = 0
         return padded[: self._size]
 
+    def _set_size(self, size: int) -> None:
+        self._size = max(0, size)
+        self._left = -(-self._size // _BLOCK) * _BLOCK
+
     def _extension(self) -> bytes:
         if self._size > _MAX_TAR_HEADER:
             raise Refused("damaged_archive")
         return self.content()
 
+    def _pass_sparse_headers(self, header: bytes) -> None:
+        """Further headers of a file with many holes stand in front of its content."""
+        more = header[482]
+        while more:
+            more = self._take(_BLOCK)[504]
+
+    def _find_header(self) -> bool:
+        """Pass over blocks to the next sound header; it is read again as the next one."""
+        while block := self._take(_BLOCK, may_end=True):
+            if sniff.is_tar(block):
+                with contextlib.suppress(tarfile.HeaderError):
+                    tarfile.TarInfo.frombuf(block, "utf-8", "backslashreplace")
+                    self._again = block
+                    return True
+        return False
+
     def _take(self, n: int, *, may_end: bool = False) -> bytes:
+        if self._again:
+            block, self._again = self._again, b""
+            return block
         try:
             data = self._reader.read_up_to(n)
         except Damaged:
@@ -198,19 +309,18 @@ class _TarReader:
             n -= len(self._take(min(n, 1 << 20)))
 
 
-def _pax_path(records: bytes) -> bytes:
-    """The value of `path` in PAX records, each `LENGTH KEY=VALUE` and a newline."""
+def _pax_records(records: bytes) -> dict[bytes, bytes]:
+    """PAX records, each `LENGTH KEY=VALUE` and a newline."""
     at = 0
-    path = b""
+    found: dict[bytes, bytes] = {}
     while at < len(records):
         length, _, _ = records[at : at + 20].partition(b" ")
         if not length.isdigit() or int(length) <= len(length):
             break
         key, _, value = records[at + len(length) + 1 : at + int(length) - 1].partition(b"=")
-        if key == b"path":
-            path = value
+        found[key] = value
         at += int(length)
-    return path
+    return found
 
 
 def _locator(name: str, names: Counter[str]) -> str:
@@ -219,12 +329,7 @@ def _locator(name: str, names: Counter[str]) -> str:
     return name if names[name] == 1 else f"{name}#{names[name]}"
 
 
-def member_file(source: Source, relative: str, payload: bytes, name: str, locator: str) -> Found:
-    """A file in an archive or a repository as a document: what it is, its name says, which lacks
-    the number that its locator has when the name comes again."""
-    found = whole_file(source, relative, payload, name)
-    if name == locator:
-        return found
-    if isinstance(found, Skipped):
-        return replace(found, locator=locator)
-    return replace(found, locator=locator, uri=place(relative, locator))
+def _why_passed_over(name: str, is_link: bool) -> str:
+    if is_ignored(name):
+        return "ignored_folder"
+    return "link" if is_link else ""
