@@ -37,9 +37,3 @@ def read_text_book(text: str) -> Book:
         if (cleaned := gutenberg.without_marks(paragraph)).strip()
     ]
     return Book(metadata=tidy(metadata), chapters=chapters_of(paragraphs))
-
-
-def clean_book(text: str) -> tuple[str, dict[str, str]]:
-    """The text of a plain-text book, and its metadata."""
-    book = read_text_book(text)
-    return book.text, book.metadata

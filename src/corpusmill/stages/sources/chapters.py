@@ -1,5 +1,6 @@
 """What a book is: what it says about itself, and its chapters in reading order."""
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,11 +20,6 @@ class Book:
     chapters: tuple[str, ...]
     """Text of each chapter, its heading the first paragraph; paragraphs are separated by blank
     lines. One chapter where no structure is found, none where there is no text."""
-
-    @property
-    def text(self) -> str:
-        """All chapters."""
-        return "\n\n".join(self.chapters)
 
 
 def merged(chapters: Iterable[str]) -> tuple[str, ...]:
@@ -127,9 +123,7 @@ def chapters_of(paragraphs: Sequence[Paragraph]) -> tuple[str, ...]:
     if len(kinds) < 2:
         kinds |= dict.fromkeys(_spaced(paragraphs), "chapter")
     edges = [0, *sorted(kinds), len(texts)]
-    return merged(
-        "\n\n".join(texts[a:b]) for a, b in zip(edges, edges[1:], strict=False) if a < b
-    )
+    return merged("\n\n".join(texts[a:b]) for a, b in itertools.pairwise(edges) if a < b)
 
 
 def heading_kind(text: str) -> str:
@@ -185,9 +179,7 @@ def _value(number: str) -> int:
     if number.isdigit():
         return int(number)
     values = [_VALUES[letter] for letter in number.lower()]
-    return sum(
-        -v if v < after else v for v, after in zip(values, [*values[1:], 0], strict=True)
-    )
+    return sum(-v if v < after else v for v, after in zip(values, [*values[1:], 0], strict=True))
 
 
 def _numbered(texts: Sequence[str]) -> list[int]:
@@ -199,7 +191,7 @@ def _numbered(texts: Sequence[str]) -> list[int]:
     ]
     follow = [
         (a, b)
-        for (a, first), (b, second) in zip(found, found[1:], strict=False)
+        for (a, first), (b, second) in itertools.pairwise(found)
         if second == first + 1 and _words_between(texts, a + 1, b, _LIST) >= _LIST
     ]
     linked = {i for pair in follow for i in pair}

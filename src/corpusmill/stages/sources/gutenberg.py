@@ -17,7 +17,8 @@ _SMALL_PRINT = 400
 
 _NAMED = re.compile(r"Pro[jy]e[ck]?te?n?\s+Gutenberg|gutenberg\.(?:org|net|ca)", re.IGNORECASE)
 _START = re.compile(
-    r"\W{0,10}(?:START|BEGINNING) OF (?:THE |THIS )?(?:COPYRIGHTED )?PROJECT GUTENBERG", re.IGNORECASE
+    r"\W{0,10}(?:START|BEGINNING) OF (?:THE |THIS )?(?:COPYRIGHTED )?PROJECT GUTENBERG",
+    re.IGNORECASE,
 )
 _SMALL_PRINT_END = re.compile(r"\*END ?\*? ?THE SMALL PRINT!", re.IGNORECASE)
 _END = re.compile(
@@ -44,8 +45,8 @@ _FIELDS = {
     "original publication": "date",
 }
 _FIRST_LINE = re.compile(
-    r"\W*(?:The )?Project Gutenberg(?:'s|\u2019s)?(?: of Australia)?(?: E-?(?:text|book))?(?: of|,)? "
-    r"(.{1,200}?)(?:,? by (.{1,100}?))?\W*$",
+    r"\W*(?:The )?Project Gutenberg(?:'s|\u2019s)?(?: of Australia)?(?: E-?(?:text|book))?"
+    r"(?: of|,)? (.{1,200}?)(?:,? by (.{1,100}?))?\W*$",
     re.IGNORECASE,
 )
 PUBLIC_DOMAIN = "Public domain in the USA"
@@ -151,9 +152,7 @@ _PICTURE = (
 )
 _PICTURE_HERE = re.compile(r"\W{0,4}\[" + _PICTURE, re.IGNORECASE)
 _MARKS = re.compile(
-    r"\[(?:" + _PICTURE + r"[^\[\]]{0,2000}|"
-    + _NOTE.replace(r"\[", "")
-    + r"[^\[\]]{0,3000})\]"
+    r"\[(?:" + _PICTURE + r"[^\[\]]{0,2000}|" + _NOTE.replace(r"\[", "") + r"[^\[\]]{0,3000})\]"
     r"|[\[{](?:Pg|Page|Seite|p\.) ?[0-9ivxlc]{1,6}[\]}]",
     re.IGNORECASE,
 )
@@ -169,13 +168,15 @@ _CREDIT = re.compile(
     + r"(?:(?:,| and|,? &)? ?"
     + _MADE
     + r"){0,3},? (?:by|from|for|with|in)\b"
-    r"|\W{0,10}(?:HTML (?:version )?by|Credits:|Produit par|Erstellt von|Prodotto da|Produ[cz]ido por"
-    r"|Note: (?:Images of|The original|Project Gutenberg|This file)|Updated editions will)",
+    r"|\W{0,10}(?:HTML (?:version )?by|Credits:|Produit par|Erstellt von|Prodotto da"
+    r"|Produ[cz]ido por|Note: (?:Images of|The original|Project Gutenberg|This file)"
+    r"|Updated editions will)",
     re.IGNORECASE,
 )
 _CREDIT_FOR_SURE = re.compile(
     r"distributed proofread|pgdp\.net|\be-?text (?:was )?(?:prepared|produced|transcribed|scanned)"
-    r"|project gutenberg (?:e-?text|e-?book)|this e-?(?:text|book) (?:was|is) (?:prepared|produced|for)"
+    r"|project gutenberg (?:e-?text|e-?book)"
+    r"|this e-?(?:text|book) (?:was|is) (?:prepared|produced|for)"
     r"|images generously made available|electronic (?:text|edition) (?:prepared|produced) by",
     re.IGNORECASE,
 )
@@ -187,8 +188,8 @@ _FRONT = 40
 def without_transcribers(blocks: Sequence[Block], *, gutenberg: bool) -> list[Block]:
     """Blocks without credits, transcriber's notes, illustrations' markers and their captions.
 
-    Captions go because they cut sentences in two and mostly quote the text. A note at the end of the
-    book takes what follows it along; elsewhere it ends with a larger gap or a bracket.
+    Captions go because they cut sentences in two and mostly quote the text. A note at the end of
+    the book takes what follows it along; elsewhere it ends with a larger gap or a bracket.
     """
     kept: list[Block] = []
     i = left_out_gap = 0

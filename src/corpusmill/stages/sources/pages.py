@@ -1,6 +1,7 @@
 """Printed pages to running text: page numbers and the lines that stand at the head or foot of many
 pages are left out."""
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +19,9 @@ _NUMBER = re.compile(
     r"\W{0,6}(?:(?:page|pg|p|seite|s|p\u00e1gina)\b\.? ?)?(\d{1,4}|[ivxlc]{1,7})\W{0,6}",
     re.IGNORECASE,
 )
-_SENTENCE_END = re.compile(r"[.!?:;\u2026\u3002\uff01\uff1f][\"'\u201d\u2019\u00bb\u00ab)\]*_]{0,3}$")
+_SENTENCE_END = re.compile(
+    r"[.!?:;\u2026\u3002\uff01\uff1f][\"'\u201d\u2019\u00bb\u00ab)\]*_]{0,3}$"
+)
 
 
 def ends_sentence(line: str) -> bool:
@@ -105,7 +108,7 @@ def without_page_numbers(lines: list[str]) -> list[str]:
         and number[1].isdigit()
     ]
     numbers: set[int] = set()
-    for (i, first), (j, second) in zip(found, found[1:], strict=False):
+    for (i, first), (j, second) in itertools.pairwise(found):
         if 0 < second - first <= 3 and j - i in _PAGE_LINES:
             numbers |= {i, j}
     inside = {i for i in numbers if not ends_sentence(_before(lines, i))}

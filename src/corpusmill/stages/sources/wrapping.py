@@ -104,32 +104,42 @@ class _Widths:
         if not width or any(_indent(line) != indent for line in block[2:]):
             return False
         ends = len(block) - 1
-        slack = 3 if self._narrow else _SLACK
-        filled = sum(
-            _room_taken(line, after, self._narrow) > width - slack
-            for line, after in itertools.pairwise(block)
-        )
+        least = width - (3 if self._narrow else _SLACK)
+        filled = capitals = 0
+        for line, after in itertools.pairwise(block):
+            filled += len(line) + 1 + self._first_word(after, indent) > least or _is_cut(line)
+            capitals += _begins_with_capital(after)
         if filled < _FILLED * ends:
             return False
-        if sum(map(_begins_with_capital, block[1:])) >= _CAPITALS * ends and (
-            ends > 3 or max(map(len, block)) < width - _SLACK / 2
-        ):
+        if capitals >= _CAPITALS * ends and (ends > 3 or max(map(len, block)) < width - _SLACK / 2):
             return False
-        return 2 * sum(bool(_COLUMNS.search(line)) for line in block) < len(block)
+        return 2 * sum(map(_has_columns, block)) < len(block)
+
+    def _first_word(self, line: str, indent: int) -> int:
+        """Columns of the word that would have stood on the line before."""
+        if self._narrow:
+            return 0
+        end = line.find(" ", indent)
+        return (end if end > 0 else len(line)) - indent
 
 
-def _room_taken(line: str, after: str, narrow: bool) -> int:
-    """Columns that the line would have had with the next one's first word."""
-    if line.endswith(_LINE_HYPHENS) and line[-2:-1].isalpha():  # cut because it did not fit
-        return 1_000_000
-    if narrow:
-        return len(line) + 1
-    return len(line) + 1 + len(after.split(None, 1)[0])
+def _is_cut(line: str) -> bool:
+    """Whether the line's last word goes on in the next: it did not fit."""
+    return line[-1] in _LINE_HYPHENS and line[-2:-1].isalpha()
+
+
+def _has_columns(line: str) -> bool:
+    if "   " in line or ". ." in line or "...." in line or "|" in line or "\t" in line:
+        return _COLUMNS.search(line) is not None
+    return False
+
+
+_OPENING = " \"'\u201c\u2018\u00ab\u00bb\u201e\u201a_*([-\u2014\u00bf\u00a1"
+"""What stands in front of a sentence's first letter."""
 
 
 def _begins_with_capital(line: str) -> bool:
-    text = line.lstrip(" \"'\u201c\u2018\u00ab\u00bb\u201e\u201a_*([-\u2014\u00bf\u00a1")
-    return text[:1].isupper()
+    return line.lstrip(_OPENING)[:1].isupper()
 
 
 def _with_indented_paragraphs_apart(
@@ -155,6 +165,7 @@ def _with_indented_paragraphs_apart(
 
 _LINE_HYPHENS = ("-", "\N{HYPHEN}", "\N{SOFT HYPHEN}", "\N{NOT SIGN}")
 """What a word cut at a line's end ends with; OCR of German print gives the NOT SIGN."""
+_EM_DASH = "\N{EM DASH}"
 _CERTAIN = ("\N{SOFT HYPHEN}", "\N{NOT SIGN}")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
@@ -203,14 +214,17 @@ class Joiner:
         parts = [lines[0].strip()]
         for line in lines[1:]:
             text = line.strip()
-            end, text = self._seam(parts[-1], text)
-            parts[-1] = end
-            parts.append(text)
+            last = parts[-1][-1]
+            if last in _LINE_HYPHENS or last >= _EM_DASH:
+                parts[-1], text = self._seam(parts[-1], text)
+                parts.append(text)
+            else:
+                parts.append(" " + text)
         return "".join(parts)
 
     def _seam(self, line: str, after: str) -> tuple[str, str]:
         """The end of the line, and the text that follows it."""
-        if line.endswith(("--", "\N{EM DASH}")):
+        if line.endswith(("--", _EM_DASH)):
             glued = self._closed_dashes and line[:-2][-1:].isalnum() and after[:1].isalnum()
             return line, after if glued else " " + after
         if line.endswith(_LINE_HYPHENS):
