@@ -1,7 +1,7 @@
 """The only place that writes files: whole or not at all, checksummed, the same bytes each time.
 
-Paths are local paths or fsspec URLs. A local file is written under a temporary name in its folder,
-flushed to disk and renamed; object stores publish an upload when it is closed.
+Paths are local paths or fsspec URLs (`remote.py`). A local file is written under a temporary name
+in its folder, flushed to disk and renamed; object stores show an upload when it is complete.
 """
 
 import contextlib
@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
-import fsspec
 import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 import xxhash
 
+from corpusmill import remote
 from corpusmill.errors import FolderBusy, RunError, UsageError
 
 ROW_GROUP_ROWS = 4096
@@ -50,21 +50,11 @@ def join(folder: str, *names: str) -> str:
     return "/".join((folder.rstrip("/"), *names))
 
 
-def _filesystem(path: str) -> tuple[Any, str]:
-    try:
-        fs, inner = fsspec.core.url_to_fs(path)
-    except (ValueError, ImportError) as error:
-        raise UsageError(f"{path}: {error}") from None
-    return fs, inner
-
-
 def open_read(path: str) -> IO[bytes]:
     """Open a file for reading bytes; a missing or unreadable one is an OSError."""
     if is_local(path):
         return open(path.removeprefix("file://"), "rb")
-    fs, inner = _filesystem(path)
-    stream: IO[bytes] = fs.open(inner, "rb")
-    return stream
+    return remote.open_read(path)
 
 
 def read_bytes(path: str) -> bytes:
@@ -91,9 +81,10 @@ def write_atomic(path: str, data: bytes | memoryview) -> FileInfo:
                 os.unlink(temporary)
             raise RunError(f"cannot write {path}: {error.strerror}") from None
     else:
-        fs, inner = _filesystem(path)
-        with fs.open(inner, "wb") as stream:
-            stream.write(data)
+        try:
+            remote.write(path, data)
+        except OSError as error:
+            raise RunError(f"cannot write {remote.shown(path)}: {error.strerror}") from None
     return FileInfo(rows=0, bytes=len(data), xxh3=xxhash.xxh3_128_hexdigest(data))
 
 
@@ -199,16 +190,23 @@ def exists(path: str) -> bool:
     """Whether there is a file or folder."""
     if is_local(path):
         return os.path.exists(path.removeprefix("file://"))
-    fs, inner = _filesystem(path)
-    return bool(fs.exists(inner))
+    return remote.exists(path)
 
 
 def file_size(path: str) -> int:
     """Bytes of a file."""
     if is_local(path):
         return os.path.getsize(path.removeprefix("file://"))
-    fs, inner = _filesystem(path)
-    return int(fs.size(inner))
+    return remote.stat(path).bytes
+
+
+def content_tag(path: str) -> str:
+    """What a store says of a file's content without reading it: it changes when the content does.
+
+    An ETag or its like, and the size; empty for local files and for stores that have none. The same
+    bytes may have different tags when they were uploaded in different ways.
+    """
+    return "" if is_local(path) else remote.stat(path).tag
 
 
 def list_files(path: str) -> list[str]:
@@ -218,9 +216,7 @@ def list_files(path: str) -> list[str]:
     and devices are not.
     """
     if not is_local(path):
-        fs, inner = _filesystem(path)
-        found = fs.glob(inner) if glob.has_magic(inner) else fs.find(inner)
-        return sorted(fs.unstrip_protocol(name) for name in found)
+        return [file.path for file in remote.list_files(path)]
     path = path.removeprefix("file://")
     if os.path.isdir(path):
         files = []
@@ -276,9 +272,7 @@ def remove(path: str) -> None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
         return
-    fs, inner = _filesystem(path)
-    if fs.exists(inner):
-        fs.rm(inner, recursive=True)
+    remote.remove(path)
 
 
 def remove_unfinished(folder: str) -> None:

@@ -1,0 +1,342 @@
+"""Files in object stores and on servers, through fsspec: every operation tried again when it fails.
+
+Networks drop connections, cut bodies short and ask to slow down. None of this may change a result:
+an operation is repeated with growing pauses, and a stream that breaks is opened again where it
+broke. What the store says for certain (there is no such object, it is forbidden) is told at once. A
+file that is no longer the one that was opened is an error, for half of each would be neither.
+
+Storage options come from the environment, as fsspec and the drivers read them: `FSSPEC_S3_KEY`,
+`FSSPEC_S3_ENDPOINT_URL`, `AWS_ENDPOINT_URL`, `AWS_PROFILE` and so on.
+"""
+
+import contextlib
+import errno
+import glob
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import fsspec
+
+from corpusmill.errors import MillError, RunError, UsageError
+
+ATTEMPTS = 9
+"""How often an operation is tried; with the pauses below it is given up after 26 seconds, and the
+time that the attempts take themselves."""
+FIRST_PAUSE = 0.1
+"""Seconds before the second attempt. It doubles each time."""
+LONGEST_PAUSE = 20.0
+"""Seconds."""
+BLOCK = 4 << 20
+"""Bytes of one request when a file is read in order, and of memory for each open file. A request
+takes some 30 ms to begin and 50 ms for 4 MiB; extraction takes longer than both."""
+
+_T = TypeVar("_T")
+
+_CERTAIN = (
+    MillError,
+    FileNotFoundError,
+    PermissionError,
+    IsADirectoryError,
+    NotADirectoryError,
+    FileExistsError,
+    ImportError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    NotImplementedError,
+)
+"""Errors that another attempt would only repeat."""
+
+_NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError")
+_CHANGED = "FileExpired"
+"""s3fs' name for an object that is not the one that was opened (If-Match fails)."""
+
+_DRIVERS = {
+    "s3": ("s3fs", "'corpusmill[s3]'"),
+    "s3a": ("s3fs", "'corpusmill[s3]'"),
+    "gs": ("gcsfs", "gcsfs"),
+    "gcs": ("gcsfs", "gcsfs"),
+    "az": ("adlfs", "adlfs"),
+    "abfs": ("adlfs", "adlfs"),
+    "abfss": ("adlfs", "adlfs"),
+    "http": ("aiohttp", "aiohttp"),
+    "https": ("aiohttp", "aiohttp"),
+}
+_TAGS = ("ETag", "etag", "generation", "md5Hash", "content_md5", "VersionId")
+"""Where drivers keep what a store calls a version of a file's content, best first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """A file as a store lists it."""
+
+    path: str
+    """Its URL."""
+    bytes: int
+    tag: str
+    """What changes when the content does, the size included; empty when the store has nothing."""
+
+
+def shown(path: str) -> str:
+    """A URL as messages may quote it: without user, password and signature."""
+    try:
+        parts = urlsplit(path)
+    except ValueError:
+        return path.partition("://")[0] + "://..."
+    query = f"?{parts.query}" if parts.query and not parts.scheme.startswith("http") else ""
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}{query}"
+
+
+def open_read(path: str) -> io.BufferedReader:
+    """Open a remote file; it can seek, and reads no more than BLOCK bytes beyond what is asked for.
+
+    Raises:
+        OSError: it is not there, is forbidden, or the store does not answer.
+        RunError: when reading: the file has changed since it was opened.
+    """
+    return io.BufferedReader(_RemoteFile(path), BLOCK)
+
+
+def write(path: str, data: bytes | memoryview) -> None:
+    """Store a file whole: object stores show it when all of it has arrived, or not at all."""
+    fs, inner = _filesystem(path)
+    content = data if isinstance(data, bytes) else bytes(data)
+    _insist("write", path, lambda: fs.pipe_file(inner, content))
+
+
+def stat(path: str) -> Stored:
+    """Size and tag of a file, asked for anew."""
+    fs, inner = _filesystem(path)
+    return _stored(path, _insist("read", path, lambda: _info(fs, inner)))
+
+
+def exists(path: str) -> bool:
+    """Whether there is a file or folder."""
+    fs, inner = _filesystem(path)
+    try:
+        _insist("look for", path, lambda: _info(fs, inner))
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def list_files(path: str) -> list[Stored]:
+    """All files below a folder, those that a pattern matches, or the file itself; sorted by path.
+
+    Sizes and tags come with the listing, a thousand files for one request.
+    """
+    fs, inner = _filesystem(path)
+
+    def listed() -> dict[str, dict[str, Any]]:
+        fs.invalidate_cache()
+        found: dict[str, dict[str, Any]] = (
+            fs.glob(inner, detail=True) if glob.has_magic(inner) else fs.find(inner, detail=True)
+        )
+        return found
+
+    try:
+        found = _insist("list", path, listed)
+    except FileNotFoundError:
+        return []
+    files = [
+        _stored(fs.unstrip_protocol(name), info)
+        for name, info in found.items()
+        if info.get("type") != "directory"
+    ]
+    return sorted(files, key=lambda file: file.path)
+
+
+def remove(path: str) -> None:
+    """Remove a file or a whole folder; not being there is fine."""
+    fs, inner = _filesystem(path)
+
+    def removed() -> None:
+        fs.invalidate_cache()
+        with contextlib.suppress(FileNotFoundError):
+            fs.rm(inner, recursive=True)
+
+    _insist("remove", path, removed)
+
+
+def _filesystem(path: str) -> tuple[Any, str]:
+    protocol = path.partition("://")[0]
+    options: dict[str, Any] = {}
+    if protocol in ("s3", "s3a") and "config_kwargs" not in fsspec.config.conf.get(protocol, {}):
+        # one layer that tries again, this one: three would multiply attempts and pauses
+        options["config_kwargs"] = {"retries": {"total_max_attempts": 1}}
+    try:
+        fs, inner = fsspec.core.url_to_fs(path, **options)
+    except ImportError as error:
+        driver, package = _DRIVERS.get(protocol, (None, None))
+        need = f"{protocol}:// needs {driver}: pip install {package}" if driver else str(error)
+        raise UsageError(f"{shown(path)}: {need}") from None
+    except ValueError as error:
+        raise UsageError(f"{shown(path)}: {str(error).replace(path, shown(path))}") from None
+    if options:
+        fs.retries = 1
+    return fs, inner
+
+
+def _info(fs: Any, inner: str) -> dict[str, Any]:
+    fs.invalidate_cache(inner)
+    info: dict[str, Any] = fs.info(inner)
+    return info
+
+
+def _stored(path: str, info: dict[str, Any]) -> Stored:
+    size = int(info.get("size") or 0)
+    tag = next((str(info[key]).strip('"') for key in _TAGS if info.get(key)), "")
+    return Stored(path=path, bytes=size, tag=f"{tag}-{size}" if tag else "")
+
+
+def _insist(what: str, path: str, operation: Callable[[], _T]) -> _T:
+    """The result of an operation, tried again while it fails for reasons that pass."""
+    import tenacity  # brings asyncio's machinery, which local runs never need
+
+    attempts = tenacity.Retrying(
+        stop=tenacity.stop_after_attempt(ATTEMPTS),
+        wait=tenacity.wait_exponential(multiplier=FIRST_PAUSE, max=LONGEST_PAUSE),
+        retry=tenacity.retry_if_exception(_may_pass),
+        reraise=True,
+    )
+    try:
+        return attempts(operation)
+    except MillError:
+        raise
+    except Exception as error:  # drivers raise what their libraries raise
+        raise _told(what, path, error) from None
+
+
+def _may_pass(error: BaseException) -> bool:
+    name = type(error).__name__
+    if not isinstance(error, Exception) or isinstance(error, _CERTAIN):
+        return False
+    if name in _NO_CREDENTIALS or name == _CHANGED:
+        return False
+    status = _status(error)
+    return status is None or not 400 <= status < 500 or status in (408, 425, 429)
+
+
+def _status(error: BaseException) -> int | None:
+    """The HTTP status that an error carries, as aiohttp's and gcsfs' do."""
+    for name in ("status", "code", "status_code"):
+        value = getattr(error, name, None)
+        if isinstance(value, int):
+            return value
+    return None
+
+
+def _told(what: str, path: str, error: Exception) -> Exception:
+    """The error as the user sees it. Messages of libraries may hold signed addresses: only the kind
+    of error, and the store's code for it, are quoted."""
+    name = type(error).__name__
+    if isinstance(error, FileNotFoundError):
+        return FileNotFoundError(errno.ENOENT, "there is no such file", shown(path))
+    if name == _CHANGED:
+        return changed(path)
+    if (
+        isinstance(error, PermissionError)
+        or name in _NO_CREDENTIALS
+        or _status(error) in (401, 403)
+    ):
+        why = "no credentials were found" if name in _NO_CREDENTIALS else "the store forbids it"
+        return PermissionError(errno.EACCES, why, shown(path))
+    response = getattr(error.__cause__, "response", None)
+    code = str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
+    kind = f"{name}, {code}" if re.fullmatch(r"[A-Za-z0-9]{1,40}", code) else name
+    attempts = f"{ATTEMPTS} attempts" if _may_pass(error) else "an error that stays"
+    return OSError(errno.EIO, f"cannot {what} it: given up after {attempts} ({kind})", shown(path))
+
+
+def changed(path: str) -> RunError:
+    """The error about a file that is not the one it was."""
+    return RunError(f"{shown(path)} was changed or removed while the run read its sources")
+
+
+class _RemoteFile(io.RawIOBase):
+    """The bytes of one version of a remote file; every read is one request of exactly its range."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._fs, self._inner = _filesystem(path)
+        self._position = 0
+        self._stream: Any = None
+        self._version: Stored | None = None
+        _insist("read", path, self._open)
+
+    def _open(self) -> None:
+        self._fs.invalidate_cache(self._inner)
+        stream = self._fs.open(self._inner, "rb", cache_type="none")
+        version = _stored(self._path, getattr(stream, "details", None) or {})
+        if not version.tag:
+            version = _stored(self._path, _info(self._fs, self._inner))
+        if self._version is not None and version != self._version:
+            stream.close()
+            raise changed(self._path)
+        self._stream, self._version = stream, version
+
+    @property
+    def _size(self) -> int:
+        assert self._version is not None
+        return self._version.bytes
+
+    def _fetch(self, n: int) -> bytes:
+        try:
+            if self._stream is None:
+                self._open()
+            self._stream.seek(self._position)
+            data: bytes = self._stream.read(n)
+            if not data:
+                raise ConnectionError("a body without bytes, before the end of the file")
+        except FileNotFoundError:
+            raise changed(self._path) from None
+        except Exception:
+            self._drop_stream()
+            raise
+        return data
+
+    def _drop_stream(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
+
+    def readinto(self, buffer: Any) -> int:
+        """Fewer bytes than the buffer holds are no end: none are."""
+        view = memoryview(buffer).cast("B")
+        n = min(len(view), self._size - self._position)
+        if n <= 0:
+            return 0
+        data = _insist("read", self._path, lambda: self._fetch(n))[:n]
+        view[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Costs nothing: the next read asks for its range."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        if base + offset < 0:
+            raise OSError(errno.EINVAL, "cannot seek before the start", shown(self._path))
+        self._position = base + offset
+        return self._position
+
+    def tell(self) -> int:
+        """Bytes from the start."""
+        return self._position
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._drop_stream()
+        super().close()
