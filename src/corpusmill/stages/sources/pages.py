@@ -13,6 +13,11 @@ _REPEATS = 3
 _LONGEST = 100
 """Characters of a running head."""
 
+_COUNTED = 0.3
+"""Share of pages whose number stands at an edge, from which a number there is the page's."""
+
+_FIRST_NUMBER = re.compile(r"\s*\d{1,4}(?=\s|$)")
+_LAST_NUMBER = re.compile(r"(?<!\S)\d{1,4}\s*$")
 _DIGITS = re.compile(r"\d+")
 _SPACE = re.compile(r"\s+")
 _NUMBER = re.compile(
@@ -33,29 +38,58 @@ def bodies(pages: Sequence[Sequence[str]]) -> list[range]:
     """For each page, given as its lines, the lines between running head and running foot.
 
     A line is a running head or foot when lines that differ from it in digits alone stand at the
-    same edge of three pages or more: page numbers, titles of books and of chapters.
+    same edge of three pages or more (page numbers, titles of books and of chapters), or when it
+    begins or ends with a number that counts the pages.
     """
     filled = [[i for i, line in enumerate(page) if line.strip()] for page in pages]
-    seen: Counter[tuple[bool, str]] = Counter()
-    for page, lines in zip(pages, filled, strict=True):
-        for at_head in (True, False):
-            for i in _edge(lines, at_head):
-                seen[at_head, _without_digits(page[i])] += 1
+    running = _Running(pages, filled)
     kept = []
-    for page, lines in zip(pages, filled, strict=True):
+    for number, (page, lines) in enumerate(zip(pages, filled, strict=True)):
         first, last = 0, len(lines)
-        while first < min(last, _EDGE_LINES) and _is_running(page[lines[first]], True, seen):
+        while first < min(last, _EDGE_LINES) and running.has(
+            page[lines[first]], True, number if first == 0 else None
+        ):
             first += 1
-        while last > max(first, len(lines) - _EDGE_LINES) and _is_running(
-            page[lines[last - 1]], False, seen
+        while last > max(first, len(lines) - _EDGE_LINES) and running.has(
+            page[lines[last - 1]], False, number if last == len(lines) else None
         ):
             last -= 1
         kept.append(range(lines[first], lines[last - 1] + 1) if first < last else range(0))
     return kept
 
 
-def _edge(lines: list[int], at_head: bool) -> list[int]:
-    return lines[:_EDGE_LINES] if at_head else lines[-_EDGE_LINES:]
+class _Running:
+    """What stands at the edges of pages again and again."""
+
+    def __init__(self, pages: Sequence[Sequence[str]], filled: Sequence[list[int]]) -> None:
+        self._seen: Counter[tuple[bool, str]] = Counter()
+        counts: Counter[tuple[bool, int]] = Counter()
+        for number, (page, lines) in enumerate(zip(pages, filled, strict=True)):
+            for at_head in (True, False):
+                edge = lines[:_EDGE_LINES] if at_head else lines[: -_EDGE_LINES - 1 : -1]
+                self._seen.update({(at_head, _without_digits(page[i])) for i in edge})
+                numbers = {value for i in edge[:1] for value in _outer_numbers(page[i])}
+                counts.update((at_head, value - number) for value in numbers)
+        enough = max(_REPEATS, _COUNTED * len(pages))
+        self._first_numbers = {place for place, count in counts.items() if count >= enough}
+
+    def has(self, line: str, at_head: bool, page: int | None) -> bool:
+        """Whether a line at an edge is one; for the outermost line, on which page it stands."""
+        text = _without_digits(line)
+        if text and self._seen[at_head, text] >= _REPEATS:
+            return True
+        return page is not None and any(
+            (at_head, value - page) in self._first_numbers for value in _outer_numbers(line)
+        )
+
+
+def _outer_numbers(line: str) -> list[int]:
+    """The numbers that a short line begins and ends with."""
+    if len(line) > _LONGEST:
+        return []
+    return [
+        int(found[0]) for found in (_FIRST_NUMBER.match(line), _LAST_NUMBER.search(line)) if found
+    ]
 
 
 def _without_digits(line: str) -> str:
@@ -63,11 +97,6 @@ def _without_digits(line: str) -> str:
     if len(line) > _LONGEST:
         return ""
     return "#" if _NUMBER.fullmatch(line) else _DIGITS.sub("#", line.casefold())
-
-
-def _is_running(line: str, at_head: bool, seen: Counter[tuple[bool, str]]) -> bool:
-    text = _without_digits(line)
-    return text != "" and seen[at_head, text] >= _REPEATS
 
 
 def without_page_breaks(text: str) -> list[str]:
