@@ -18,6 +18,12 @@ from typing import IO
 
 from corpusmill.stages.sources import sniff
 from corpusmill.stages.sources.code_marks import is_ignored
+from corpusmill.stages.sources.licences import (
+    MAX_LICENCE_FILE,
+    by_folder,
+    is_licence_file,
+    nearest,
+)
 from corpusmill.stages.sources.limits import (
     MAX_DAMAGES,
     MAX_MEMBERS,
@@ -44,6 +50,9 @@ _NESTED = (
 _BZIP2_TAR = (".tar.bz2", ".tbz2", ".tbz")
 _NESTED_HEAD = 65_536
 """Bytes of a member that are looked at."""
+
+_MAX_LICENCES = 1000
+"""Licence files of one archive that are read."""
 
 _READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Compressions of zip members that unpack with a bound: bzip2 and LZMA do not."""
@@ -109,6 +118,7 @@ def read_zip(source: Source, stream: IO[bytes], relative: str) -> Iterator[Found
     packed = stream.seek(0, 2)
     unpacked = 0
     names: Counter[str] = Counter()
+    folders = _zip_licences(archive) if source.kind == "code" else {}
     for member in archive.infolist():
         if member.is_dir():
             continue
@@ -126,7 +136,19 @@ def read_zip(source: Source, stream: IO[bytes], relative: str) -> Iterator[Found
         if unpacked > max(SMALL_ENOUGH, MAX_RATIO * packed):  # members that share their bytes
             yield refused(relative, "decompression_ratio", locator)
             return
-        yield member_file(source, relative, payload, member.filename, locator)
+        licence = nearest(folders, member.filename)
+        yield member_file(source, relative, payload, member.filename, locator, licence)
+
+
+def _zip_licences(archive: zipfile.ZipFile) -> dict[str, str]:
+    """The licences of the folders in a zip archive."""
+    files: list[tuple[str, bytes]] = []
+    for member in archive.infolist():
+        if is_licence_file(member.filename) and len(files) < _MAX_LICENCES:
+            with contextlib.suppress(Refused):
+                content = read_member(archive, member, MAX_LICENCE_FILE)
+                files.append((member.filename, content))
+    return by_folder(files)
 
 
 def is_tar(head: bytes, name: str) -> bool:
@@ -146,10 +168,8 @@ def read_tar(source: Source, stream: IO[bytes], head: bytes, relative: str) -> I
     Headers are read here, in one pass over the stream: `tarfile` seeks back, and holds extension
     headers of any size. After a damaged header, reading goes on at the next sound one.
     """
-    packed = stream.seek(0, 2)
-    stream.seek(0)
-    unpacked = XzOrBzip2(stream, head) if is_xz_or_bzip2(head) else Unpacked(stream, head)
-    reader = _TarReader(unpacked, limit=max(SMALL_ENOUGH, MAX_RATIO * packed))
+    folders = _tar_licences(stream, head) if source.kind == "code" else {}
+    reader = _TarReader(stream, head)
     names: Counter[str] = Counter()
     try:
         for number, member in enumerate(reader.members()):
@@ -165,25 +185,41 @@ def read_tar(source: Source, stream: IO[bytes], head: bytes, relative: str) -> I
             elif member.size > MAX_PAYLOAD:
                 yield refused(relative, "too_large", locator)
             else:
-                yield member_file(source, relative, reader.content(), member.name, locator)
+                licence = nearest(folders, member.name)
+                yield member_file(source, relative, reader.content(), member.name, locator, licence)
     except Refused as refusal:
         yield refused(relative, refusal.reason)
 
 
-def member_file(source: Source, relative: str, payload: bytes, name: str, locator: str) -> Found:
+def _tar_licences(stream: IO[bytes], head: bytes) -> dict[str, str]:
+    """The licences of the folders in a tar archive: one pass ahead of the one that reads it, for a
+    licence may stand behind the files that it is for."""
+    files: list[tuple[str, bytes]] = []
+    reader = _TarReader(stream, head)
+    with contextlib.suppress(Refused):  # the second pass meets the same, and says it
+        for number, member in enumerate(reader.members()):
+            if number == MAX_MEMBERS or len(files) == _MAX_LICENCES:
+                break
+            if member.size <= MAX_LICENCE_FILE and is_licence_file(member.name):
+                files.append((member.name, reader.content()))
+    return by_folder(files)
+
+
+def member_file(
+    source: Source, relative: str, payload: bytes, name: str, locator: str, licence: str
+) -> Found:
     """A file in an archive or a repository as a document.
 
     What it is, its name says, which lacks the number that the locator has when the name comes
-    again.
+    again. `licence` is that of the nearest folder above it that has one.
     """
     if sniff.suffix(name) in _NESTED or is_tar(payload[:_NESTED_HEAD], name):
         return Skipped(reason="nested_archive", locator=locator)
     found = whole_file(source, relative, payload, name)
-    if name == locator:
-        return found
     if isinstance(found, Skipped):
         return replace(found, locator=locator)
-    return replace(found, locator=locator, uri=place(relative, locator))
+    metadata = {**found.metadata, **({"repository_licence": licence} if licence else {})}
+    return replace(found, locator=locator, uri=place(relative, locator), metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,9 +238,10 @@ class _Member:
 class _TarReader:
     """One pass over the members of a tar stream."""
 
-    def __init__(self, reader: Unpacked | XzOrBzip2, limit: int) -> None:
-        self._reader = reader
-        self._limit = limit
+    def __init__(self, stream: IO[bytes], head: bytes) -> None:
+        self._limit = max(SMALL_ENOUGH, MAX_RATIO * stream.seek(0, 2))
+        stream.seek(0)
+        self._reader = XzOrBzip2(stream, head) if is_xz_or_bzip2(head) else Unpacked(stream, head)
         self._left = 0  # of the current member's blocks
         self._size = 0
         self._again = b""  # a header that was found, and is to be read

@@ -9,12 +9,14 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from corpusmill import storage
 from corpusmill.errors import UsageError
 from corpusmill.stages.sources.archives import member_file
 from corpusmill.stages.sources.code_marks import is_ignored
 from corpusmill.stages.sources.git_objects import NotThere, Objects, read_regular
+from corpusmill.stages.sources.licences import by_folder, is_licence_file, nearest
 from corpusmill.stages.sources.limits import (
     MAX_MEMBERS,
     MAX_PAYLOAD,
@@ -33,6 +35,9 @@ _MAX_PACKED_REFS = 64_000_000
 """Bytes of `packed-refs`; a million refs."""
 _MAX_REF_STEPS = 5
 """Symbolic refs to symbolic refs, and tags of tags; git's own bound for the former."""
+
+_MAX_LICENCES = 1000
+"""Licence files of a commit that are read."""
 
 _FOLDER, _LINK, _SUBMODULE = 0o040000, 0o120000, 0o160000
 _TYPE_OF_MODE = 0o170000
@@ -122,6 +127,7 @@ def read_tree(
 def read_repository(source: Source, path: str, commit_hash: str, relative: str) -> Iterator[Found]:
     """The tracked files of a commit as documents; their locators are their paths."""
     names: Counter[str] = Counter()
+    folders = _licences(path, commit_hash) if source.kind == "code" else {}
     for member, content in read_tree(path, commit_hash, lambda member: not is_ignored(member)):
         names[member] += 1  # a damaged tree may have a name twice
         locator = member if names[member] == 1 else f"{member}#{names[member]}"
@@ -130,7 +136,18 @@ def read_repository(source: Source, path: str, commit_hash: str, relative: str) 
         elif isinstance(content, Skipped):
             yield Skipped(reason=content.reason, locator=locator)
         else:
-            yield member_file(source, relative, content, member, locator)
+            licence = nearest(folders, member)
+            yield member_file(source, relative, content, member, locator, licence)
+
+
+def _licences(path: str, commit_hash: str) -> dict[str, str]:
+    """The licences of the folders of a commit."""
+    files = (
+        (member, content)
+        for member, content in read_tree(path, commit_hash, is_licence_file)
+        if isinstance(content, bytes)
+    )
+    return by_folder(islice(files, _MAX_LICENCES))
 
 
 def tree_bytes(path: str, commit_hash: str) -> int:
