@@ -204,7 +204,7 @@ def _paragraphs(page: Any, targets: set[str]) -> Iterator[_Paragraph]:
         name = local_name(element)
         if event == "start":
             if not name or name in _SILENT or _is_left_out(element, name):
-                begins_chapter |= not targets.isdisjoint(_ids_within(element))
+                begins_chapter |= bool(targets) and not targets.isdisjoint(_ids_within(element))
                 walk.skip_subtree()
                 continue
             if name in _BLOCKS:

@@ -112,7 +112,7 @@ def header_metadata(lines: Sequence[str]) -> dict[str, str]:
             field = ""
     first = next((i for i, line in enumerate(lines) if line.strip()), 0)
     opening = " ".join(line.strip() for line in lines[first : _end_of_paragraph(lines, first)][:3])
-    fallback = _FIRST_LINE.match(opening.partition(" #")[0].strip())
+    fallback = _FIRST_LINE.match(opening[:400].partition(" #")[0].strip())
     if fallback and "title" not in found:
         found["title"] = fallback[1].strip("\"'")
         if fallback[2]:

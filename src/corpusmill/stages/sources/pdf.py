@@ -16,7 +16,7 @@ from typing import Any
 
 from corpusmill.errors import UsageError
 from corpusmill.stages.sources.book_metadata import tidy
-from corpusmill.stages.sources.chapters import Book, merged
+from corpusmill.stages.sources.chapters import Book, chapters_of, merged
 from corpusmill.stages.sources.limits import Refused
 from corpusmill.stages.sources.pages import bodies, ends_sentence
 from corpusmill.stages.sources.wrapping import Joiner
@@ -45,8 +45,8 @@ def check() -> None:
 
 
 def read_pdf(payload: bytes) -> Book:
-    """A book's text, cut into chapters by the outline if there is one. Without text (a scan), there
-    are no chapters. Running heads and feet and page numbers are left out.
+    """A book's text, cut into chapters by the outline, else by its headings. Without text (a scan),
+    there are no chapters. Running heads and feet and page numbers are left out.
 
     Raises:
         UsageError: the library is missing.
@@ -69,7 +69,12 @@ def read_pdf(payload: bytes) -> Book:
         raise Refused("damaged_file") from None
     finally:
         document.close()
-    return Book(metadata=tidy(metadata), chapters=merged(_chapters(pages, starts)))
+    chapters = _chapters(pages, starts)
+    if len(chapters) > 1:
+        whole = merged("\n\n".join(chapter) for chapter in chapters)
+    else:
+        whole = chapters_of([(1, paragraph) for paragraph in chapters[0]])
+    return Book(metadata=tidy(metadata), chapters=whole)
 
 
 def _reason(code: int | None) -> str:
@@ -210,7 +215,8 @@ _LEADERS = ". . ."
 _BULLETS = ("\u2022", "\u25e6", "\u25aa", "\u2013 ", "- ", "* ", "\u2023", "\u25cf")
 
 
-def _chapters(pages: Sequence[Sequence[_Line]], starts: Sequence[_Start]) -> list[str]:
+def _chapters(pages: Sequence[Sequence[_Line]], starts: Sequence[_Start]) -> list[list[str]]:
+    """The paragraphs of each chapter; what stands before the first is one, too."""
     joiner = Joiner([line.text for page in pages for line in page])
     pitch = _usual_distance(pages)
     chapters: list[list[str]] = [[]]
@@ -245,7 +251,7 @@ def _chapters(pages: Sequence[Sequence[_Line]], starts: Sequence[_Start]) -> lis
             left, right = margins[i]
             full = line.right >= right - _SHORT * (right - left) and _LEADERS not in line.text
     finish()
-    return ["\n\n".join(chapter) for chapter in chapters]
+    return chapters
 
 
 def _goes_on(text: str, after: str) -> bool:
