@@ -316,6 +316,13 @@ class _RemoteFile(io.RawIOBase):
         self._position += len(data)
         return len(data)
 
+    def readall(self) -> bytes:
+        """The rest of the file, in blocks; what Python does by itself asks for 8 KiB at a time."""
+        parts = []
+        while part := self.read(BLOCK):
+            parts.append(part)
+        return b"".join(parts)
+
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Costs nothing: the next read asks for its range."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
