@@ -9,6 +9,8 @@ STAGES = {
     "language": "corpusmill.stages.language:Language",
     "heuristics": "corpusmill.stages.heuristics:Heuristics",
     "deduplicate": "corpusmill.stages.deduplicate:Deduplicate",
+    "boilerplate": "corpusmill.stages.boilerplate:Boilerplate",
+    "substrings": "corpusmill.stages.substrings:Substrings",
     "quality": "corpusmill.stages.quality:Quality",
     "decontaminate": "corpusmill.stages.decontaminate:Decontaminate",
     "anonymize": "corpusmill.stages.anonymize:Anonymize",

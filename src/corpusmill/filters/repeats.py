@@ -1,0 +1,329 @@
+"""Runs of words that occur more than once: how they are found without keeping the texts.
+
+A window is a run of `length` words. Its anchor is the smallest, by hash, of the shorter runs
+(grams) in it, the first of equal ones (winnowing, Schleimer et al. 2003; minimizers, Roberts et al.
+2004): equal windows have equal anchors, and neighbouring windows mostly share one, so that there is
+about one anchor in length / 3 words. Only windows whose anchor occurs again can occur again.
+
+Windows are known by 128 bits: 64 of a hash that rolls along the text, and 64 of one that is
+computed from the window's words one by one. With n distinct windows, two of which are taken for one
+another with probability n^2 / 2^129: 10^-15 at 10^12.
+"""
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from corpusmill.filters.shingles import mix
+
+Hashes = npt.NDArray[np.uint64]
+Numbers = npt.NDArray[np.int64]
+
+KEY, CHECK = np.uint64(0x6C62272E07BB0142), np.uint64(0x2545F4914F6CDD1D)
+"""What the two hashes of a run of words begin with: any two different numbers."""
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+
+
+@numba.njit(cache=True)
+def gram_length(length: int) -> int:
+    """Words in a gram for windows of so many words."""
+    return max(1, length // 3)
+
+
+# ---- the meaning, on Python lists ----
+
+
+def anchors_plain(grams: list[int], count: int) -> list[int]:
+    """Where the smallest of each `count` grams in a row is, the first of equal ones."""
+    return [
+        min(range(first, first + count), key=lambda i: (grams[i], i))
+        for first in range(len(grams) - count + 1)
+    ]
+
+
+def kept_plain(texts: list[list[str]], length: int) -> list[list[bool]]:
+    """Which words of texts stay when repeated windows are removed, texts in order of preference.
+
+    The first occurrence of a window that occurs again is protected. A word is removed if it is in a
+    later occurrence of some window, and in no protected one. Therefore
+
+    - each word that is removed was in a window that is still there, whole, at an earlier place;
+    - what is left whole of later occurrences was needed on both sides by protected ones: no run of
+      2 * length - 1 words, all in one piece in its text, is left twice.
+    """
+    first: dict[tuple[str, ...], tuple[int, int]] = {}
+    repeated = set()
+    places = [
+        (number, at) for number, text in enumerate(texts) for at in range(len(text) - length + 1)
+    ]
+    for number, at in places:
+        window = tuple(texts[number][at : at + length])
+        if first.setdefault(window, (number, at)) != (number, at):
+            repeated.add(window)
+    later = [[False] * len(text) for text in texts]
+    protected = [[False] * len(text) for text in texts]
+    for number, at in places:
+        window = tuple(texts[number][at : at + length])
+        if window in repeated:
+            marks = protected if first[window] == (number, at) else later
+            marks[number][at : at + length] = [True] * length
+    return [
+        [safe or not again for again, safe in zip(*marks, strict=True)]
+        for marks in zip(later, protected, strict=True)
+    ]
+
+
+# ---- kernels ----
+
+
+@numba.njit(cache=True, nogil=True)
+def run_hash(words: Hashes, start: np.uint64) -> np.uint64:
+    """A hash of a run of words, given by theirs; `start` is KEY or CHECK."""
+    value = mix(start + np.uint64(len(words)))
+    for word in words:
+        value = mix((value ^ word) + _STEP)
+    return value
+
+
+@numba.njit(cache=True, nogil=True)
+def run_hashes(words: Hashes, offsets: Numbers, start: np.uint64) -> Numbers:
+    """`run_hash` of the words of each text, as signed integers; shape [texts]."""
+    out = np.empty(offsets.size - 1, np.int64)
+    for text in range(out.size):
+        out[text] = np.int64(run_hash(words[offsets[text] : offsets[text + 1]], start))
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def rolled_hashes(words: Hashes, length: int) -> Hashes:
+    """A hash of each run of `length` words; shape [max(words - length + 1, 0)].
+
+    A polynomial over the words' hashes modulo 2^64, mixed.
+    """
+    count = max(words.size - length + 1, 0)
+    out = np.empty(count, np.uint64)
+    rolled = np.uint64(0)
+    leading = np.uint64(1)
+    for _ in range(length):
+        leading *= _STEP
+    for i in range(words.size if count else 0):
+        rolled = rolled * _STEP + words[i]
+        if i >= length:
+            rolled -= words[i - length] * leading
+        if i >= length - 1:
+            out[i - length + 1] = mix(rolled)
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def anchors_of(grams: Hashes, count: int) -> Numbers:
+    """`anchors_plain` in linear time; ascending, shape [max(grams - count + 1, 0)].
+
+    Each gram enters the queue of candidates once, and leaves it once.
+    """
+    out = np.empty(max(grams.size - count + 1, 0), np.int64)
+    queue = np.empty(grams.size, np.int64)
+    head, tail = 0, 0
+    for i in range(grams.size):
+        while tail > head and grams[queue[tail - 1]] > grams[i]:
+            tail -= 1
+        queue[tail] = i
+        tail += 1
+        if queue[head] <= i - count:
+            head += 1
+        if i >= count - 1:
+            out[i - count + 1] = queue[head]
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def anchors(words: Hashes, offsets: Numbers, length: int) -> Numbers:
+    """The hashes of all anchors of several texts, as signed integers, one for each place."""
+    out = np.empty(words.size, np.int64)
+    n = 0
+    size = gram_length(length)
+    for text in range(offsets.size - 1):
+        grams = rolled_hashes(words[offsets[text] : offsets[text + 1]], size)
+        last = -1
+        for place in anchors_of(grams, length - size + 1):
+            if place != last:
+                out[n] = np.int64(grams[place])
+                n += 1
+                last = place
+    return out[:n].copy()
+
+
+@numba.njit(cache=True, nogil=True)
+def hash_slots(keys: Numbers) -> Numbers:
+    """Open addressing, at most half full: positions in `keys`, -1 where free. Keys may repeat."""
+    size = 2
+    while size < 2 * keys.size:
+        size *= 2
+    slots = np.full(size, -1, np.int64)
+    for i in range(keys.size):
+        slot = keys[i] & (size - 1)
+        while slots[slot] >= 0:
+            slot = (slot + 1) & (size - 1)
+        slots[slot] = i
+    return slots
+
+
+@numba.njit(cache=True, nogil=True)
+def _has(key: np.int64, keys: Numbers, slots: Numbers) -> bool:
+    slot = key & (slots.size - 1)
+    while slots[slot] >= 0:
+        if keys[slots[slot]] == key:
+            return True
+        slot = (slot + 1) & (slots.size - 1)
+    return False
+
+
+@numba.njit(cache=True, nogil=True)
+def find(
+    key: np.int64, check: np.int64, keys: Numbers, checks: Numbers, slots: Numbers
+) -> np.int64:
+    """The position of a pair in `keys` and `checks`, -1 if it is not there."""
+    slot = key & (slots.size - 1)
+    while slots[slot] >= 0:
+        found: np.int64 = slots[slot]
+        if keys[found] == key and checks[found] == check:
+            return found
+        slot = (slot + 1) & (slots.size - 1)
+    return np.int64(-1)
+
+
+@numba.njit(cache=True, nogil=True)
+def find_all(
+    wanted: Numbers, wanted_checks: Numbers, keys: Numbers, checks: Numbers, slots: Numbers
+) -> Numbers:
+    """The position of each wanted pair in `keys` and `checks`, -1 where it is not there."""
+    found = np.empty(wanted.size, np.int64)
+    for i in range(wanted.size):
+        found[i] = find(wanted[i], wanted_checks[i], keys, checks, slots)
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
+def candidate_windows(
+    words: Hashes, offsets: Numbers, length: int, keys: Numbers, slots: Numbers
+) -> tuple[Numbers, Numbers, Numbers, Numbers]:
+    """The windows whose anchors are among `keys`: text, position, key and check of each."""
+    room = 1024
+    out = np.empty((4, room), np.int64)
+    n = 0
+    size = gram_length(length)
+    for text in range(offsets.size - 1):
+        own = words[offsets[text] : offsets[text + 1]]
+        grams = rolled_hashes(own, size)
+        windows = rolled_hashes(own, length)
+        last, wanted = -1, False
+        places = anchors_of(grams, length - size + 1)
+        for at in range(places.size):
+            if places[at] != last:
+                last = places[at]
+                wanted = _has(np.int64(grams[last]), keys, slots)
+            if wanted:
+                if n == room:
+                    wider = np.empty((4, 2 * room), np.int64)
+                    wider[:, :room] = out
+                    out, room = wider, 2 * room
+                out[0, n] = text
+                out[1, n] = at
+                out[2, n] = np.int64(windows[at])
+                out[3, n] = np.int64(run_hash(own[at : at + length], CHECK))
+                n += 1
+    return out[0, :n].copy(), out[1, :n].copy(), out[2, :n].copy(), out[3, :n].copy()
+
+
+@numba.njit(cache=True, nogil=True)
+def known_windows(
+    words: Hashes, offsets: Numbers, length: int, keys: Numbers, checks: Numbers, slots: Numbers
+) -> tuple[Numbers, Numbers, Numbers]:
+    """The windows that are among the pairs of `keys` and `checks`: text, position, row there."""
+    room = 1024
+    out = np.empty((3, room), np.int64)
+    n = 0
+    for text in range(offsets.size - 1):
+        own = words[offsets[text] : offsets[text + 1]]
+        windows = rolled_hashes(own, length)
+        for at in range(windows.size):
+            key = np.int64(windows[at])
+            if not _has(key, keys, slots):
+                continue
+            check = np.int64(run_hash(own[at : at + length], CHECK))
+            row = find(key, check, keys, checks, slots)
+            if row < 0:
+                continue
+            if n == room:
+                wider = np.empty((3, 2 * room), np.int64)
+                wider[:, :room] = out
+                out, room = wider, 2 * room
+            out[0, n] = text
+            out[1, n] = at
+            out[2, n] = row
+            n += 1
+    return out[0, :n].copy(), out[1, :n].copy(), out[2, :n].copy()
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordRuns:
+    """Runs of words in several texts."""
+
+    firsts: Numbers
+    """Number of each run's first word in its text; shape [runs]."""
+    lasts: Numbers
+    """Number of the word after it; shape [runs]."""
+    offsets: Numbers
+    """Where the runs of each text are; shape [texts + 1]."""
+
+
+def runs_to_remove(
+    offsets: Numbers, length: int, text: Numbers, at: Numbers, first: npt.NDArray[np.bool_]
+) -> WordRuns:
+    """The words in later occurrences of windows and in no first one, as `kept_plain` has it.
+
+    `offsets`, shape [texts + 1], counts the words of the texts. The occurrences of repeated windows
+    come in ascending order of `text` and position (`at`); all three have shape [occurrences].
+    """
+    marks = np.zeros(offsets[-1] - offsets[0] + 2, np.int8)
+    _mark(marks, offsets, length, text[~first], at[~first], 1)
+    _mark(marks, offsets, length, text[first], at[first], 0)
+    firsts, lasts, ends = _runs(marks, offsets)
+    return WordRuns(firsts=firsts, lasts=lasts, offsets=ends)
+
+
+@numba.njit(cache=True, nogil=True)
+def _mark(
+    marks: npt.NDArray[np.int8],
+    offsets: Numbers,
+    length: int,
+    text: Numbers,
+    at: Numbers,
+    mark: int,
+) -> None:
+    done = 0
+    for i in range(text.size):
+        first = offsets[text[i]] + at[i]
+        marks[max(first, done) : first + length] = mark
+        done = first + length
+
+
+@numba.njit(cache=True, nogil=True)
+def _runs(marks: npt.NDArray[np.int8], offsets: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+    firsts = np.empty(marks.size // 2 + 1, np.int64)
+    lasts = np.empty(marks.size // 2 + 1, np.int64)
+    ends = np.zeros(offsets.size, np.int64)
+    n = 0
+    for text in range(offsets.size - 1):
+        start = offsets[text]
+        for i in range(start, offsets[text + 1]):
+            if marks[i]:
+                if i == start or not marks[i - 1]:
+                    firsts[n] = i - start
+                if i + 1 == offsets[text + 1] or not marks[i + 1]:
+                    lasts[n] = i + 1 - start
+                    n += 1
+        ends[text + 1] = n
+    return firsts[:n].copy(), lasts[:n].copy(), ends
