@@ -1,20 +1,27 @@
 """Remote files against an S3 server on loopback, through a proxy that breaks a share of answers."""
 
+import errno
 import gzip
 import importlib
+import io
+import json
 import os
 import random
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import zstandard
 from tests.s3_faults import ALL, CUT, FEWER, LOST, RESET, SLOW_DOWN, FaultyProxy, Plan
 
 from corpusmill import remote, storage
 from corpusmill.errors import RunError, UsageError
+from corpusmill.stages.sources.records import read_file
+from corpusmill.stages.sources.source import Source
 
 BYTES = random.Random(7).randbytes(6_000_000)
 
@@ -283,3 +290,36 @@ def test_a_driver_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch
 )
 def test_addresses_in_messages_hold_no_secrets(path: str, shown: str) -> None:
     assert remote.shown(path) == shown
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.jsonl.gz", "x.jsonl.zst", "x.parquet", "x.warc.gz"])
+def test_a_store_that_fails_for_good_is_an_error_and_not_damage(
+    name: str, monkeypatch: pytest.MonkeyPatch, repo_root: Path
+) -> None:
+    rows = [{"id": str(i), "text": random.Random(i).randbytes(2000).hex()} for i in range(100)]
+    lines = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    sink = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), sink, row_group_size=10)
+    contents = {
+        "x.jsonl": lines,
+        "x.jsonl.gz": gzip.compress(lines),
+        "x.jsonl.zst": zstandard.compress(lines),
+        "x.parquet": sink.getvalue(),
+        "x.warc.gz": (repo_root / "samples/web/crawl.warc.gz").read_bytes() * 4,
+    }
+    path = f"memory://remote-test/{name}"
+    storage.write_atomic(path, contents[name])
+    size = len(contents[name])
+    fetch = remote._RemoteFile._fetch
+
+    def fail_in_the_middle(self: remote._RemoteFile, n: int) -> bytes:
+        if size * 0.4 < self.tell() < size * 0.6:
+            raise OSError(errno.EIO, "the network is gone")
+        return fetch(self, min(n, 1000))
+
+    monkeypatch.setattr(remote._RemoteFile, "_fetch", fail_in_the_middle)
+    monkeypatch.setattr(remote, "ATTEMPTS", 2)
+    monkeypatch.setattr(remote, "BLOCK", 1000)
+    source = Source(name="s", kind="web", path=path)
+    with pytest.raises(OSError, match="given up after 2 attempts"):
+        list(read_file(source, path, name))

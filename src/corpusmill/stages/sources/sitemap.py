@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from corpusmill.stages.sources.limits import Refused
 from corpusmill.stages.sources.sniff import plain_name
 from corpusmill.stages.sources.streams import Damaged, Unpacked, unpacked_head
-from corpusmill.storage import is_below, leads_outside, open_read
+from corpusmill.storage import is_below, is_local, leads_outside, open_read
 
 MAX_BYTES = 50 * (1 << 20)
 """Bytes of one sitemap, unpacked; the standard's limit."""
@@ -47,6 +47,8 @@ class Entry:
 
 def is_sitemap(path: str) -> bool:
     """Whether a local file is a sitemap: by its first bytes, a plain text one by its name too."""
+    if not is_local(path):
+        return False
     try:
         with open_read(path) as stream:
             head = unpacked_head(stream.read(65_536))
