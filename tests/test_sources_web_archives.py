@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from warcio.archiveiterator import ArchiveIterator as WarcioIterator
 
-from corpusmill.stages.sources import framing
+from corpusmill.stages.sources import frames
+from corpusmill.stages.sources.http_bodies import decoded, unchunked
 from corpusmill.stages.sources.records import RawDocument, Skipped, read_file
 from corpusmill.stages.sources.source import Source
-from corpusmill.stages.sources.web_archive import decoded, read_web_archive, unchunked
+from corpusmill.stages.sources.web_archive import read_web_archive
 
 SOURCE = Source(name="crawl", kind="web", path="crawl")
 
@@ -130,7 +131,7 @@ def test_records_outside_the_damaged_bytes_always_arrive(
 
 
 def test_a_record_larger_than_the_limit_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(framing, "MAX_PAYLOAD", len(RECORDS[0]) + 100)
+    monkeypatch.setattr(frames, "MAX_PAYLOAD", len(RECORDS[0]) + 100)
     large = RECORDS[2].replace(b"<html>", b"<html>" + b"x" * 500_000)
     large = large.replace(b"Content-Length: ", b"Content-Length: 50")  # 5 digits more of x
     body = large.partition(b"\r\n\r\n")[2]

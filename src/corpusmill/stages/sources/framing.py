@@ -1,51 +1,40 @@
-"""Where the records of a web archive begin and end, in damaged files too.
-
-Frames are cut here and parsed by fastwarc: a parser that stops at the first damaged byte cannot
-say where the next good record is. A gzip member that does not unpack is given up, and reading goes
-on at the next member that begins with a record; a record that is not followed by a record is given
-up, and reading goes on at the next line that looks like a record's first.
-"""
+"""What a record of a web archive looks like: its first line, its header, its length."""
 
 import re
-import zlib
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO, Literal
+from typing import NamedTuple
 
-from corpusmill.stages.sources.limits import MAX_DAMAGES, MAX_HEADER, MAX_PAYLOAD
+from corpusmill.stages.sources.limits import MAX_HEADER
 
 GZIP_MAGIC = b"\x1f\x8b\x08"
-_INPUT_BLOCK = 1 << 15
-_OUTPUT_BLOCK = 1 << 18
-_AFTER_RECORD = 8192
-"""Bytes looked at behind a record: blank lines (two by the standard, more in practice) and the
-first line of the next one."""
-
-_SLACK = 16
-"""Bytes between a record and the next one that do not yet make it a damaged one: some writers
-count a few bytes too few. The bytes themselves are then reported as damage."""
-
-Ended = Literal["whole", "truncated", "broken"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Frame:
+class Frame(NamedTuple):
     """One record: its header lines and its block."""
 
     locator: str
-    header: bytes
-    block: bytes
+    data: bytes
+    """Header and block; perhaps the blank lines that follow. Empty with most problems."""
+    body: int = 0
+    """Where in data the block begins."""
+    end: int = 0
+    """Where in data the block ends."""
     problem: str | None = None
-    """`too_large` or `truncated_record`; the block is empty then."""
+    """`too_large`, `truncated_record` or `too_damaged`; there is no block then."""
+
+    @property
+    def header(self) -> bytes:
+        """The header lines, with the blank line behind them."""
+        return self.data[: self.body]
+
+    @property
+    def block(self) -> bytes:
+        """What the header describes."""
+        return self.data[self.body : self.end]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Damage:
-    """A place at which a record was lost."""
-
-    locator: str
-    reason: str = "damaged_record"
+DAMAGED = "damaged_record"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,17 +53,99 @@ class Layout:
     """Length of the header and of the block behind it, or None if the header is not whole."""
 
 
-_LENGTH = re.compile(rb"^content-length:[ \t]*(\d{1,15})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
-_BLANK = re.compile(rb"[\r\n]*")
-_HEADER_END = re.compile(rb"\r?\n\r?\n")
 _ARC_LINE = rb"[a-z][a-z0-9+.-]{1,20}:[^\s]{1,4096} [0-9a-fA-F.:]{2,45} \d{12,17} [^\s]{1,200} "
 _ARC_HEADER = re.compile(_ARC_LINE + rb"(\d{1,15})\r?\n")
 
 
+def header_end(data: bytes | bytearray, start: int = 0) -> int:
+    """Where the header lines and the blank line behind them end, or -1 when they do not within
+    MAX_HEADER bytes. Lines may end with LF alone, as those of wget and of hand-made archives do."""
+    limit = start + MAX_HEADER
+    with_cr = data.find(b"\n\r\n", start, limit)
+    alone = data.find(b"\n\n", start, limit if with_cr < 0 else with_cr)
+    if alone >= 0:
+        return alone + 2
+    return with_cr + 3 if with_cr >= 0 else -1
+
+
+class Fields:
+    """The fields of a header, looked up as they are needed: most are not.
+
+    A key is a line feed, the field's name as most writers have it, and a colon; other ways to
+    write the name in capitals and small letters are found too.
+    """
+
+    __slots__ = ("_data", "_end", "_lower", "_start")
+
+    def __init__(self, data: bytes, start: int, end: int) -> None:
+        """The header stands in `data` from `start` to `end`: a first line, fields, a blank line."""
+        self._data = data
+        self._start = start
+        self._end = end
+        self._lower = b""
+
+    def get(self, key: bytes) -> str:
+        """The value of the first field with that key, folded lines joined; empty when there is
+        none. What is not UTF-8 becomes U+FFFD."""
+        found = self._data.find(key, self._start, self._end)
+        if found < 0:
+            if not self._lower:
+                self._lower = self._data[self._start : self._end].lower()
+            found = self._lower.find(key.lower())
+            if found < 0:
+                return ""
+            found += self._start
+        return self._value(found + len(key))
+
+    def all(self, key: bytes) -> list[str]:
+        """The values of all fields with that key."""
+        if not self._lower:
+            self._lower = self._data[self._start : self._end].lower()
+        values = []
+        key = key.lower()
+        found = self._lower.find(key)
+        while found >= 0:
+            values.append(self._value(self._start + found + len(key)))
+            found = self._lower.find(key, found + 1)
+        return values
+
+    def _value(self, start: int) -> str:
+        end = self._data.find(b"\n", start, self._end)
+        while self._data.startswith((b" ", b"\t"), end + 1, self._end) and end >= 0:
+            end = self._data.find(b"\n", end + 1, self._end)
+        value = self._data[start : end if end >= 0 else self._end]
+        text = value.decode("utf-8", "replace").strip()
+        return " ".join(text.split()) if "\n" in text else text
+
+
+def one_record(data: bytes, layout: "Layout") -> tuple[int, int] | None:
+    """Where the block begins and ends, when these bytes are one record and blank lines."""
+    body = data.find(b"\r\n\r\n") + 4
+    end = len(data) - 4
+    if (  # as nearly all records of WARC files are; this is faster than the way below
+        layout is WARC
+        and 4 <= body <= end
+        and body <= MAX_HEADER
+        and data.find(b"\nContent-Length: %d\r\n" % (end - body), 0, body) > 0
+        and data.endswith(b"\r\n\r\n")
+        and data.startswith(b"WARC/")
+    ):
+        return body, end
+    header = layout.header(data)
+    if not header or not data.startswith(layout.signature):
+        return None
+    end = header[0] + header[1]
+    return None if end > len(data) or data[end:].strip(b"\r\n") else (header[0], end)
+
+
 def _warc_header(data: bytes | bytearray) -> tuple[int, int] | None:
-    end = _HEADER_END.search(data, 0, MAX_HEADER)
-    length = end and _LENGTH.search(data, 0, end.end())
-    return (end.end(), int(length[1])) if end and length else None
+    end = header_end(data)
+    if end < 0:
+        return None
+    lower = data[:end].lower()
+    found = lower.find(b"\ncontent-length:")
+    length = lower[found + 16 : lower.find(b"\n", found + 16)].strip()
+    return (end, int(length)) if found >= 0 and length.isdigit() and len(length) < 16 else None
 
 
 def _arc_header(data: bytes | bytearray) -> tuple[int, int] | None:
@@ -97,265 +168,3 @@ ARC = Layout(
     separator=(),
     header=_arc_header,
 )
-
-
-class Window:
-    """The unpacked bytes from the current place on, as far as they have been asked for."""
-
-    def __init__(self, stream: IO[bytes], layout: Layout) -> None:
-        self._stream = stream
-        self._layout = layout
-        self._input = stream.read(_INPUT_BLOCK)
-        self._position = 0  # of the first byte of _input, in the file
-        self._inflater: zlib._Decompress | None = None
-        self._members: deque[tuple[int, int]] = deque()  # place unpacked, place in the file
-        self._produced = 0  # unpacked bytes so far
-        self._verified = 0  # of which so many are from members that ended well
-        self.data = bytearray()
-        self.ended: Ended | None = None
-        plain = layout.first_line.match(self._input.lstrip(b"\r\n"))
-        self._packed = GZIP_MAGIC in self._input and not plain  # the first member may be damaged
-
-    @property
-    def place(self) -> int:
-        """Unpacked offset of the window's first byte."""
-        return self._produced - len(self.data)
-
-    def locator(self) -> str:
-        """Offset in the file; behind `+` the offset in the unpacked gzip member, where it holds
-        more than one record."""
-        if not self._packed:
-            return str(self.place)
-        if not self._members:
-            return str(self._position)
-        unpacked, packed = self._members[0]
-        inside = self.place - unpacked
-        return f"{packed}+{inside}" if inside else str(packed)
-
-    def need(self, n: int) -> bool:
-        """Have at least n bytes, unless the stream ends or breaks before."""
-        while len(self.data) < n and self.ended is None:
-            block = self._inflate() if self._packed else self._read_plain()
-            self.data += block
-            self._produced += len(block)
-        return len(self.data) >= n
-
-    def drop(self, n: int) -> None:
-        """Move on by n bytes that the window has."""
-        del self.data[:n]
-        while len(self._members) > 1 and self._members[1][0] <= self.place:
-            self._members.popleft()
-
-    def drop_blank_lines(self) -> None:
-        """Move on to the next byte that ends no line."""
-        while self.need(1):
-            self.drop(_BLANK.match(self.data).end())  # type: ignore[union-attr]
-            if self.data:
-                return
-
-    def pass_over(self, n: int) -> None:
-        """Move on by n bytes, or to the end, without holding them."""
-        while n and self.need(1):
-            step = min(n, len(self.data))
-            self.drop(step)
-            n -= step
-
-    def member_begins(self, first: int, last: int) -> bool:
-        """Whether a gzip member begins at one of these places of the window; then what stands
-        before it is from members whose checksums were right."""
-        return any(first <= start - self.place <= last for start, _ in self._members)
-
-    def verified(self, n: int) -> bool:
-        """Whether the first n bytes are from gzip members whose checksums were right."""
-        return not self._packed or self.place + n <= self._verified
-
-    def _read_plain(self) -> bytes:
-        block = self._input or self._stream.read(_OUTPUT_BLOCK)
-        self._input = b""
-        if not block:
-            self.ended = "whole"
-        return block
-
-    def _inflate(self) -> bytes:
-        if not self._input:
-            self._input = self._stream.read(_INPUT_BLOCK)
-        if self._inflater is None:
-            self._skip(len(self._input) - len(self._input.lstrip(b"\0")))  # padding
-            if not self._input:
-                self._input = self._stream.read(_INPUT_BLOCK)
-            if not self._input:
-                self.ended = "whole"
-                return b""
-            if self._members and self._members[-1][0] == self._produced:
-                self._members.pop()  # an empty member
-            self._members.append((self._produced, self._position))
-            self._inflater = zlib.decompressobj(31)
-        elif not self._input:
-            self.ended = "truncated"
-            return b""
-        before = self._inflater.copy()
-        try:
-            block = self._inflater.decompress(self._input, _OUTPUT_BLOCK)
-        except zlib.error:
-            self.ended = "broken"
-            return _up_to_the_error(before, self._input)
-        left = self._inflater.unconsumed_tail
-        if self._inflater.eof:
-            left = self._inflater.unused_data
-            self._inflater = None
-            self._verified = self._produced + len(block)
-        self._skip(len(self._input) - len(left))
-        return block
-
-    def _skip(self, n: int) -> None:
-        self._input = self._input[n:]
-        self._position += n
-
-    def next_start(self) -> int | None:
-        """Where behind its first byte the window has a record's first line: at the start of a line
-        or of a gzip member."""
-        lines = self._layout.start.search(self.data, 1)
-        found = [] if lines is None else [lines.start()]
-        places = (start - self.place for start, _ in self._members)
-        found += [p for p in places if p > 0 and self._layout.first_line.match(self.data, p)]
-        return min(found, default=None)
-
-    def resume(self) -> bool:
-        """Go on behind a broken gzip member, at the next one that begins with a record."""
-        self.data.clear()
-        at = self._members[-1][1] + 1
-        self._stream.seek(at)
-        self._input = b""
-        while True:
-            block = self._stream.read(_INPUT_BLOCK)
-            self._input += block
-            found = self._input.find(GZIP_MAGIC)
-            while found >= 0 and (len(self._input) - found >= _INPUT_BLOCK or not block):
-                if _begins_with_record(self._input[found : found + _INPUT_BLOCK], self._layout):
-                    self._input = self._input[found:]
-                    self._position = at + found
-                    self._inflater, self.ended = None, None
-                    self._members.clear()
-                    return True
-                found = self._input.find(GZIP_MAGIC, found + 1)
-            if not block:
-                return False
-            used = found if found >= 0 else max(0, len(self._input) - len(GZIP_MAGIC) + 1)
-            self._input = self._input[used:]
-            at += used
-
-
-def _up_to_the_error(inflater: "zlib._Decompress", data: bytes) -> bytes:
-    """What a broken gzip member still gives; records before the damage lie in it."""
-    whole = b""
-    try:
-        for start in range(0, len(data), 16):
-            whole += inflater.decompress(data[start : start + 16])
-    except zlib.error:
-        pass
-    return whole
-
-
-def _begins_with_record(data: bytes, layout: Layout) -> bool:
-    try:
-        text = zlib.decompressobj(31).decompress(data, 8192)
-    except zlib.error:
-        return False
-    return layout.first_line.match(text.lstrip(b"\r\n")) is not None
-
-
-def frames(stream: IO[bytes], layout: Layout) -> Iterator[Frame | Damage]:
-    """Cut a web archive into records. `stream` is at its start and can seek."""
-    window = Window(stream, layout)
-    damages = 0
-    while found := _next_frame(window, layout):
-        yield found
-        if isinstance(found, Damage):
-            damages += 1
-            if damages == MAX_DAMAGES:
-                yield Frame(locator=window.locator(), header=b"", block=b"", problem="too_damaged")
-                return
-            if not _find_start(window):
-                return
-
-
-def _next_frame(window: Window, layout: Layout) -> Frame | Damage | None:
-    """The record at the window's place, behind which the window stands then. None at the end."""
-    window.drop_blank_lines()
-    locator = window.locator()
-    if not window.need(1) and window.ended == "whole":
-        return None
-    header = None
-    for enough in (4096, MAX_HEADER):  # hardly any header is longer than the first
-        window.need(enough)
-        header = layout.header(window.data)
-        if header:
-            break
-    if not header and window.ended and _may_be_cut(window, layout):
-        return _cut_off(window, locator)
-    if not header or not window.data.startswith(layout.signature):
-        return Damage(locator=locator)
-    start, length = header
-    if length > MAX_PAYLOAD:
-        head = bytes(window.data[:start])
-        window.pass_over(start + length)
-        return Frame(locator=locator, header=head, block=b"", problem="too_large")
-    end = start + length
-    if not window.need(end):
-        return _cut_off(window, locator)
-    if not _ends_well(window, layout, end):
-        return Damage(locator=locator)
-    if window.ended == "truncated" and not window.verified(end):
-        return _cut_off(window, locator)
-    frame = Frame(
-        locator=locator, header=bytes(window.data[:start]), block=bytes(window.data[start:end])
-    )
-    window.drop(end)
-    return frame
-
-
-def _may_be_cut(window: Window, layout: Layout) -> bool:
-    """Whether the last bytes of a file can be the beginning of a header."""
-    if not layout.signature:
-        return window.ended == "truncated"
-    begun = bytes(window.data[: len(layout.signature)])
-    return layout.signature.startswith(begun) and not _HEADER_END.search(window.data)
-
-
-def _ends_well(window: Window, layout: Layout, end: int) -> bool:
-    """Whether what follows the record confirms its length, and its gzip member is sound."""
-    window.need(end + _AFTER_RECORD)
-    following = bytes(window.data[end : end + _AFTER_RECORD])
-    behind = following.lstrip(b"\r\n")
-    if window.member_begins(end, end + len(following) - len(behind)):
-        return True
-    if not behind:
-        return window.ended != "broken"
-    if following.startswith(layout.separator):
-        return True
-    next_start = layout.start.search(behind)
-    return next_start is not None and next_start.start() <= _SLACK
-
-
-def _cut_off(window: Window, locator: str) -> Frame | Damage:
-    """A record that the end of the file cuts; but not if others stand in what it claims."""
-    if window.ended == "broken" or window.next_start() is not None:
-        return Damage(locator=locator)
-    header = _HEADER_END.search(window.data)
-    head = bytes(window.data[: header.end()]) if header else b""
-    window.data.clear()
-    window.ended = "whole"  # it is reported
-    return Frame(locator=locator, header=head, block=b"", problem="truncated_record")
-
-
-def _find_start(window: Window) -> bool:
-    """Move on to the next record's first line, behind the window's first byte."""
-    while True:
-        window.need(MAX_HEADER)
-        start = window.next_start()
-        if start is not None:
-            window.drop(start)
-            return True
-        if window.ended:
-            return window.ended == "broken" and window.resume()
-        window.drop(len(window.data) - MAX_HEADER // 2)
