@@ -20,6 +20,8 @@ from tests.s3_faults import ALL, CUT, FEWER, LOST, RESET, SLOW_DOWN, FaultyProxy
 
 from corpusmill import remote, storage
 from corpusmill.errors import RunError, UsageError
+from corpusmill.pipelines.recipe import Recipe
+from corpusmill.pipelines.run import run
 from corpusmill.stages.sources.records import read_file
 from corpusmill.stages.sources.source import Source
 
@@ -83,7 +85,7 @@ def test_what_is_written_is_read_listed_and_removed(s3: FaultyProxy) -> None:
     assert storage.list_files("s3://bucket/data") == []
 
 
-@pytest.mark.parametrize("kind", [*ALL, "mixed"])
+@pytest.mark.parametrize("kind", [RESET, CUT, FEWER, SLOW_DOWN, LOST, "mixed"])
 def test_faults_change_no_byte(kind: str, s3: FaultyProxy) -> None:
     kinds = ALL if kind == "mixed" else (kind,)
     s3.plan = Plan(seed=1, share=0.6, kinds=kinds)
@@ -119,22 +121,35 @@ def test_tables_and_packed_lines_are_read_through_faults(s3: FaultyProxy) -> Non
     assert s3.plan.made
 
 
+def ranges(proxy: FaultyProxy) -> list[tuple[int, int]]:
+    """First and last byte of what was asked for."""
+    asked = [request.rsplit("=", 1)[1] for request in proxy.plan.requests if "bytes=" in request]
+    return [(int(first), int(last)) for first, last in (pair.split("-") for pair in asked)]
+
+
 def test_a_range_costs_its_own_bytes_and_no_more_than_a_block(
     s3: FaultyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote, "BLOCK", 100_000)
+    monkeypatch.setattr(remote, "FIRST_BLOCK", 100_000)
+    monkeypatch.setattr(remote, "BLOCK", 200_000)
     storage.write_atomic("s3://bucket/data/x.bin", BYTES)
     s3.plan = Plan()
     with storage.open_read("s3://bucket/data/x.bin") as stream:
         stream.seek(3_000_000)
-        while stream.tell() < 3_200_000:
+        while stream.tell() < 3_500_000:
             stream.read(10_000)
-    gets = [request for request in s3.plan.requests if request.startswith("GET")]
-    assert [get.rsplit(" ", 1)[1] for get in gets] == [
-        "bytes=3000000-3099999",
-        "bytes=3100000-3199999",
-    ]
-    assert len(s3.plan.requests) == 3  # with the HEAD that gives size and version
+    assert ranges(s3) == [(3_000_000, 3_099_999), (3_100_000, 3_299_999), (3_300_000, 3_499_999)]
+    assert len(s3.plan.requests) == 4  # with the HEAD that gives size and version
+
+
+def test_what_was_just_read_is_not_asked_for_again(s3: FaultyProxy) -> None:
+    storage.write_atomic("s3://bucket/data/x.bin", BYTES)
+    s3.plan = Plan()
+    with storage.open_read("s3://bucket/data/x.bin") as stream:
+        for at in (0, 100_000, 5, 200_000, 0):
+            stream.seek(at)
+            assert stream.read(50_000) == BYTES[at : at + 50_000]
+    assert ranges(s3) == [(0, remote.FIRST_BLOCK - 1)]
 
 
 def test_after_the_last_attempt_the_file_and_the_cause_are_told(
@@ -194,7 +209,6 @@ def test_a_missing_or_forbidden_file_is_told_at_once(
 def test_a_file_that_changes_while_it_is_read_is_an_error(
     then: str, s3: FaultyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote, "BLOCK", 100_000)
     storage.write_atomic("s3://bucket/data/x.bin", BYTES)
     stream = storage.open_read("s3://bucket/data/x.bin")
     assert stream.read(1000) == BYTES[:1000]
@@ -319,7 +333,37 @@ def test_a_store_that_fails_for_good_is_an_error_and_not_damage(
 
     monkeypatch.setattr(remote._RemoteFile, "_fetch", fail_in_the_middle)
     monkeypatch.setattr(remote, "ATTEMPTS", 2)
+    monkeypatch.setattr(remote, "FIRST_BLOCK", 1000)
     monkeypatch.setattr(remote, "BLOCK", 1000)
     source = Source(name="s", kind="web", path=path)
     with pytest.raises(OSError, match="given up after 2 attempts"):
         list(read_file(source, path, name))
+
+
+def test_a_run_on_a_store_with_faults_gives_the_bytes_of_the_local_run(
+    s3: FaultyProxy, tmp_path: Path, repo_root: Path
+) -> None:
+    """Ids hang on relative paths alone, and what is read hangs on nothing that went wrong."""
+    crawl = (repo_root / "samples/web/crawl.warc.gz").read_bytes()
+    rows = [{"id": str(i), "text": f"Document {i} has words of its own. " * 40} for i in range(200)]
+    sink = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), sink, row_group_size=50)
+    lines = gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode())
+    files = {"crawl.warc.gz": crawl, "deep/rows.jsonl.gz": lines, "t.parquet": sink.getvalue()}
+    for name, content in files.items():
+        storage.write_atomic(f"{tmp_path}/in/{name}", content)
+        storage.write_atomic(f"s3://bucket/data/in/{name}", content)
+    written = {}
+    for folder in (f"{tmp_path}/in", "s3://bucket/data/in"):
+        s3.plan = Plan(seed=11, share=0.4)
+        out = tmp_path / f"run-{len(written)}"
+        source = Source(name="crawl", kind="web", path=folder)
+        recipe = Recipe(name="remote", part_mb=0.05, sources=[source], stages=[])
+        record = run(recipe, str(out), workers=1)
+        assert record.stages[0].counts.found > 400
+        documents = storage.list_files(str(out / "documents"))
+        written[folder] = [storage.checksum_file(file) for file in documents]
+        assert bool(s3.plan.made) == folder.startswith("s3")
+    local, from_store = written.values()
+    assert from_store == local
+    assert len(local) > 3

@@ -33,6 +33,9 @@ LONGEST_PAUSE = 20.0
 BLOCK = 4 << 20
 """Bytes of one request when a file is read in order, and of memory for each open file. A request
 takes some 30 ms to begin and 50 ms for 4 MiB; extraction takes longer than both."""
+FIRST_BLOCK = 256 << 10
+"""Bytes of the first request after a jump; it doubles with each one that follows in order. Tables
+are read in jumps, and their readers come back to the same place."""
 
 _T = TypeVar("_T")
 
@@ -99,7 +102,7 @@ def open_read(path: str) -> io.BufferedReader:
         OSError: it is not there, is forbidden, or the store does not answer.
         RunError: when reading: the file has changed since it was opened.
     """
-    return io.BufferedReader(_RemoteFile(path), BLOCK)
+    return io.BufferedReader(_RemoteFile(path), 64 << 10)
 
 
 def write(path: str, data: bytes | memoryview) -> None:
@@ -259,7 +262,7 @@ def changed(path: str) -> RunError:
 
 
 class _RemoteFile(io.RawIOBase):
-    """The bytes of one version of a remote file; every read is one request of exactly its range."""
+    """The bytes of one version of a remote file, asked for in blocks."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -267,6 +270,9 @@ class _RemoteFile(io.RawIOBase):
         self._position = 0
         self._stream: Any = None
         self._version: Stored | None = None
+        self._block = b""
+        self._block_start = 0
+        self._ahead = FIRST_BLOCK
         _insist("read", path, self._open)
 
     def _open(self) -> None:
@@ -286,6 +292,7 @@ class _RemoteFile(io.RawIOBase):
         return self._version.bytes
 
     def _fetch(self, n: int) -> bytes:
+        """At least one byte, at most n, from the current position."""
         try:
             if self._stream is None:
                 self._open()
@@ -298,7 +305,16 @@ class _RemoteFile(io.RawIOBase):
         except Exception:
             self._drop_stream()
             raise
-        return data
+        return data[:n]
+
+    def _next_block(self, n: int) -> None:
+        """Make the current position part of the block, with n bytes from there when they fit."""
+        in_order = self._position == self._block_start + len(self._block)
+        self._ahead = min(2 * self._ahead, BLOCK) if in_order and self._block else FIRST_BLOCK
+        wanted = min(max(n, self._ahead), BLOCK, self._size - self._position)
+        self._block = b""  # not two at a time
+        self._block = _insist("read", self._path, lambda: self._fetch(wanted))
+        self._block_start = self._position
 
     def _drop_stream(self) -> None:
         stream, self._stream = self._stream, None
@@ -311,20 +327,23 @@ class _RemoteFile(io.RawIOBase):
         n = min(len(view), self._size - self._position)
         if n <= 0:
             return 0
-        data = _insist("read", self._path, lambda: self._fetch(n))[:n]
+        if not self._block_start <= self._position < self._block_start + len(self._block):
+            self._next_block(n)
+        at = self._position - self._block_start
+        data = self._block[at : at + n]
         view[: len(data)] = data
         self._position += len(data)
         return len(data)
 
     def readall(self) -> bytes:
-        """The rest of the file, in blocks; what Python does by itself asks for 8 KiB at a time."""
+        """The rest of the file, in large pieces; Python by itself would read 8 KiB at a time."""
         parts = []
         while part := self.read(BLOCK):
             parts.append(part)
         return b"".join(parts)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Costs nothing: the next read asks for its range."""
+        """Costs nothing: the next read asks for what it needs."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         if base + offset < 0:
             raise OSError(errno.EINVAL, "cannot seek before the start", shown(self._path))
