@@ -98,7 +98,7 @@ _HEADING = re.compile(
     rf"|(?i:(?:the |das |der |die |la |le |el |il |o |a )?){_NUMBER}\.? "
     rf"(?:(?P<part2>(?i:{_PARTS}))|(?P<chapter2>(?i:{_CHAPTERS})))(?![^\W_])"
     rf"|(?P<alone>(?i:{_ALONE})){_FURNITURE}$"
-    "|(?P<east>\u7b2c[0-9\uff10-\uff19\u3007\u4e00-\u4e5d\u5341\u767e\u5343]{1,6}[\u7ae0\u56de\u56d8\u7bc0\u8282\u5377\u7bc7\u90e8\u8a71\u8bdd])"
+    "|(?P<east>\u7b2c[0-9\uff10-\uff19\u3007\u4e00\u4e8c\u4e09\u56db\u4e94\u516d\u4e03\u516b\u4e5d\u5341\u767e\u5343]{1,6}[\u7ae0\u56de\u7bc0\u8282\u5377\u7bc7\u90e8\u8a71\u8bdd])"
     ")"
 )
 _BARE = re.compile(rf"[ *_=.-]{{0,40}}(?P<number>{_ROMAN}|\d{{1,3}})[ *_=.-]{{0,6}}")
@@ -208,4 +208,4 @@ def _spaced(paragraphs: Sequence[Paragraph]) -> list[int]:
         and any(map(str.isalpha, text))
         and not text.endswith((",", ";"))
     ]
-    return found if len(found) * 10 < len(paragraphs) else []
+    return found if 4 * len(found) <= len(paragraphs) else []

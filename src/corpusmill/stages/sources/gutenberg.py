@@ -74,7 +74,9 @@ def bounds(lines: Sequence[str]) -> tuple[int, int]:
         if _SMALL_PRINT_END.match(line.strip()):
             start = i + 1
     if not start:
-        named = [i for i, line in enumerate(lines[:120]) if _NAMED.search(line)]
+        named = [
+            i for i, line in enumerate(lines[:120]) if _NAMED.search(line) and not _END.match(line)
+        ]
         start = _end_of_paragraph(lines, named[-1]) if named else 0
     end = next((i for i in range(max(start, last), len(lines)) if _END.match(lines[i])), len(lines))
     return start, end
@@ -140,8 +142,8 @@ _NOTE = (
     r"|noto de la transskrib)"
 )
 _NOTE_HERE = re.compile(r"[\W_]{0,250}" + _NOTE, re.IGNORECASE)
-_HEADING_ONLY = 80
-"""Characters up to which a block that names a transcriber's note is only its heading."""
+_MORE = re.compile(r"\w*\W*\w")
+"""What follows in a block that is more than the note's heading."""
 _NOTE_BLOCKS = 15
 """Blocks that a note is long at most, away from the book's end. It ends in front of a larger gap;
 where there is none, it is one block."""
@@ -199,10 +201,10 @@ def without_transcribers(blocks: Sequence[Block], *, gutenberg: bool) -> list[Bl
         end = i
         if "[" in block[0] and _PICTURE_HERE.match(block[0]):
             end = _closing_bracket(blocks, i)
-        elif _NOTE_HERE.match(head):
+        elif note := _NOTE_HERE.match(head):
             if i > len(blocks) // 2 and i > len(blocks) - max(60, len(blocks) // 50):
                 break
-            end = _end_of_note(blocks, i, head)
+            end = _end_of_note(blocks, i, is_heading=not _MORE.match(head, note.end()))
         elif i < _FRONT and is_credit(" ".join(block), gutenberg=gutenberg):
             end = i + 1
         if end > i:
@@ -246,13 +248,11 @@ def _closing_bracket(blocks: Sequence[Block], start: int) -> int:
     return start
 
 
-def _end_of_note(blocks: Sequence[Block], start: int, head: str) -> int:
-    if head.lstrip(" *_=").startswith("["):
+def _end_of_note(blocks: Sequence[Block], start: int, *, is_heading: bool) -> int:
+    if blocks[start][1][0].lstrip(" *_=").startswith("["):
         end = _closing_bracket(blocks, start)
         if end > start:
             return end
-    end = start + 1
-    if sum(map(len, blocks[start][1])) <= _HEADING_ONLY and end < len(blocks):
-        end += 1
+    end = start + 1 + is_heading
     behind = range(end, min(start + _NOTE_BLOCKS, len(blocks)))
-    return next((i for i in behind if blocks[i][0] > 1), end)
+    return next((i for i in behind if blocks[i][0] > 1), min(end, len(blocks)))
