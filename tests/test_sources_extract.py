@@ -1,10 +1,7 @@
 """Text out of pages, books and code, and the contract of the stage that takes it out."""
 
-import io
-import itertools
 import json
 import re
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +11,7 @@ import pytest
 from corpusmill.document import document_schema
 from corpusmill.stage import check_verdicts
 from corpusmill.stages.sources import limits
-from corpusmill.stages.sources.books import clean_book
 from corpusmill.stages.sources.charset import decode_html, decode_text
-from corpusmill.stages.sources.epub import read_epub
 from corpusmill.stages.sources.extract import Extract
 from corpusmill.stages.sources.html import read_html
 from corpusmill.stages.sources.limits import Refused
@@ -160,120 +155,3 @@ def test_damaged_utf8_keeps_its_good_characters() -> None:
     assert decode_html(damaged) == f"{GREEK} \ufffd {GREEK}"
     with pytest.raises(Refused, match="invalid_utf8"):
         decode_text(damaged)
-
-
-def test_a_latin1_book_is_decoded_and_its_verse_left_alone(shared_data: Path) -> None:
-    text = decode_text((shared_data / "books" / "faust-2229-8.txt").read_bytes())
-    book, metadata = clean_book(text)
-    assert metadata["title"] == "Faust: Der Tragödie erster Teil"
-    assert metadata["language"] == "German"
-    assert "  Ihr naht euch wieder, schwankende Gestalten,\n  Die früh" in book
-    assert "Gutenberg" not in book
-    assert "Verfuegung" not in book
-
-
-def shingles(text: str) -> set[tuple[str, ...]]:
-    words = re.findall(r"[^\W_]+", text.lower())
-    return {tuple(words[i : i + 5]) for i in range(len(words) - 4)}
-
-
-def test_four_editions_of_one_book_are_near_duplicates(shared_data: Path) -> None:
-    books = shared_data / "books"
-    texts = [
-        clean_book(decode_text((books / name).read_bytes()))[0]
-        for name in ("old-pandp10.txt", "old-pandp12.txt", "1342-0.txt")
-    ]
-    epub, metadata = read_epub((books / "pride-and-prejudice.epub").read_bytes())
-    assert metadata["title"] == "Pride and Prejudice"
-    assert metadata["author"] == "Jane Austen"
-    for text in (*texts, epub):
-        assert "Gutenberg" not in text
-        assert "It is a truth universally acknowledged, that a single man" in text[:300]
-        assert text.endswith("had been the means of uniting them.")
-    for a, b in itertools.combinations(map(shingles, (*texts, epub)), 2):
-        assert len(a & b) / len(a | b) > 0.9
-
-
-def test_prose_is_joined_and_verse_is_not() -> None:
-    prose = (
-        "It was the best of times, it was the worst of times, it was the age of\n"
-        "wisdom, it was the age of foolishness, it was the epoch of belief, it\n"
-        "was the epoch of incredulity, it was the season of Light.\n"
-    )
-    verse = "Shall I compare thee to a summer's day?\nThou art more lovely\nand more temperate.\n"
-    text, _ = clean_book("\n".join([prose] * 8 + [verse] + ["  indented\n  lines here\n"]))
-    paragraphs = text.split("\n\n")
-    assert paragraphs[0] == prose.strip().replace("\n", " ")
-    assert paragraphs[8] == verse.strip()
-    assert paragraphs[9] == "  indented\n  lines here"
-
-
-CHAPTER = (
-    '<html xmlns="http://www.w3.org/1999/xhtml" xmlns:epub="http://www.idpf.org/2007/ops">'
-    "<head><title>no</title></head><body>{}</body></html>"
-)
-PACKAGE = """<package xmlns="http://www.idpf.org/2007/opf" version="3.0">
-<metadata xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>T</dc:title>
-<dc:creator>A</dc:creator><dc:creator>B</dc:creator><dc:language>en</dc:language></metadata>
-<manifest><item id="n" href="nav.xhtml" media-type="application/xhtml+xml" properties="nav"/>
-<item id="c" href="cover.xhtml" media-type="application/xhtml+xml"/>
-<item id="1" href="one.xhtml" media-type="application/xhtml+xml"/>
-<item id="2" href="two%20.xhtml" media-type="application/xhtml+xml"/></manifest>
-<spine><itemref idref="n"/><itemref idref="c"/><itemref idref="2"/><itemref idref="1"/>
-<itemref idref="gone"/></spine>
-<guide><reference type="cover" href="cover.xhtml"/></guide></package>"""
-
-
-def epub_of(**members: str) -> bytes:
-    files = {
-        "META-INF/container.xml": '<container><rootfiles><rootfile full-path="o/p.opf"/>'
-        "</rootfiles></container>",
-        "o/p.opf": PACKAGE,
-        "o/nav.xhtml": CHAPTER.format("<p>navigation</p>"),
-        "o/cover.xhtml": CHAPTER.format("<p>cover</p>"),
-        "o/one.xhtml": CHAPTER.format("<h1>One</h1><p>a<br/>b<em>c</em>&nbsp;d<!-- x --> e</p>"),
-        "o/two .xhtml": CHAPTER.format(
-            '<section epub:type="toc"><p>contents</p></section><div>text<p>in</p>tail</div>'
-        ),
-        **{name.replace("__", "/"): data for name, data in members.items()},
-    }
-    sink = io.BytesIO()
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("mimetype", "application/epub+zip", zipfile.ZIP_STORED)
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return sink.getvalue()
-
-
-def test_an_epub_is_read_in_the_order_of_its_spine() -> None:
-    text, metadata = read_epub(epub_of())
-    assert text == "text\n\nin\n\ntail\n\nOne\n\na\nbc\N{NO-BREAK SPACE}d e"
-    assert metadata == {"title": "T", "author": "A; B", "language": "en"}
-
-
-ENTITIES = "".join(f'<!ENTITY a{i} "{f"&a{i - 1};" * 10}">' for i in range(1, 12))
-HOSTILE = f'<!DOCTYPE html [<!ENTITY a0 "ha"><!ENTITY f SYSTEM "file:///etc/passwd">{ENTITIES}]>'
-
-
-def test_entities_of_an_epub_expand_to_nothing() -> None:
-    page = HOSTILE + CHAPTER.format("<p>before &a11; &f; after</p>")
-    text, _ = read_epub(epub_of(**{"o/one.xhtml": page}))
-    assert "before" in text
-    assert "haha" not in text
-    assert "root:" not in text
-
-
-@pytest.mark.parametrize(
-    ("member", "data", "reason"),
-    [
-        ("o/one.xhtml", "x" * 30_000_000, "decompression_ratio"),
-        ("o/one.xhtml", "x" * (limits.MAX_PAYLOAD + 1), "decompressed_too_large"),
-        ("o/one.xhtml", "<div>" * 5000, "too_deep"),
-        ("META-INF/container.xml", "<container/>", "not_an_epub"),
-        ("o/p.opf", "no xml", "not_an_epub"),
-        ("META-INF/encryption.xml", "<encryption><EncryptedKey/></encryption>", "encrypted"),
-    ],
-)
-def test_epubs_that_cannot_be_read_say_why(member: str, data: str, reason: str) -> None:
-    with pytest.raises(Refused, match=reason):
-        read_epub(epub_of(**{member: data}))
