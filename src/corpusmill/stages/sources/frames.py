@@ -52,6 +52,8 @@ def frames(
     `unwanted` may look at the first bytes of a record (the frame's `end` is then behind what it
     has) and give a reason not to unpack the rest; damage in that rest is not noticed.
     """
+    if end is not None and start >= end:
+        return
     archive = open_archive(stream, layout)
 
     def over(at: int) -> bool:
@@ -115,7 +117,7 @@ def _through_window(
             if not archive.packed:
                 return archive.next_start(window.file_place + 1)
             if not window.find_start():
-                return archive.next_start(window.file_place + 1) if window.broken else None
+                return window.start_behind()
 
 
 class Window:
@@ -133,6 +135,7 @@ class Window:
         self._begin_member(at)
 
     def _begin_member(self, at: int) -> None:
+        self._opened = at
         self._member = self._archive.open(at)
         if self._member is None:
             self.ended = "whole"
@@ -141,10 +144,10 @@ class Window:
             self._members.pop()  # an empty member
         self._members.append((self._produced, self._member.at))
 
-    @property
-    def broken(self) -> bool:
-        """Whether the last member could not be unpacked to its end."""
-        return self.ended == "broken"
+    def start_behind(self) -> int | None:
+        """Offset at which a record begins behind the start of the last member, if that did not end
+        well: what it unpacked to says nothing about where the next one begins."""
+        return None if self.ended == "whole" else self._archive.next_start(self._opened + 1)
 
     @property
     def place(self) -> int:
@@ -153,8 +156,7 @@ class Window:
 
     @property
     def file_place(self) -> int:
-        """Offset in the file of the window's first byte, or of its member; of the last member, when
-        that is broken and the window empty."""
+        """Offset in the file of the window's first byte, or of its member."""
         at = self._members[0][1] if self._members else 0
         return at if self._archive.packed else at + self.place
 
@@ -305,7 +307,8 @@ def _ends_well(window: Window, layout: Layout, end: int) -> bool:
 
 def _cut_off(window: Window, locator: str) -> Frame | Skipped:
     """A record that the end of the file cuts; but not if others stand in what it claims."""
-    if window.ended == "broken" or window.next_start() is not None:
+    others = window.next_start() is not None or window.start_behind() is not None
+    if window.ended == "broken" or others:
         return Skipped(reason=DAMAGED, locator=locator)
     end = header_end(window.data)
     head = bytes(window.data[:end]) if end > 0 else b""

@@ -122,7 +122,8 @@ class PlainArchive:
         """Whether a record begins here that is whole, and is followed by a record, a separator or
         the end of the file. A payload that quotes a whole record with what follows it passes."""
         self._stream.seek(at)
-        header = self._layout.header(self._stream.read(MAX_HEADER))
+        first = self._stream.read(MAX_HEADER)
+        header = self._layout.header(first) if self._layout.first_line.match(first) else None
         if header is None or at + sum(header) > self._size:
             return False
         self._stream.seek(at + sum(header))
@@ -149,11 +150,13 @@ class PlainArchive:
 
 def followed_well(following: bytes, layout: Layout) -> bool:
     """Whether what follows a record confirms its length: nothing, a separator, or a record."""
-    behind = following.lstrip(b"\r\n")
-    if not behind or following.startswith(layout.separator):
+    blank = len(following) - len(following.lstrip(b"\r\n"))
+    if blank == len(following) or following.startswith(layout.separator):
         return True
-    start = layout.start.search(behind)
-    return start is not None and start.start() <= SLACK
+    start = layout.start.search(following)
+    if start is None or (start.start() == 0 and not layout.signature):
+        return False  # what has no signature must at least stand at the start of a line
+    return start.start() <= blank + SLACK
 
 
 SLACK = 16

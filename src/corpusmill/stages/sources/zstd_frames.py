@@ -37,15 +37,20 @@ def dictionary(stream: IO[bytes]) -> bytes | None:
     if not head.startswith(_DICTIONARY_MAGIC) or size > _MAX_DICTIONARY:
         return None
     data = stream.read(size)
-    if not data.startswith(ZSTD_MAGIC):
-        return data
     try:
-        return ZstdReader(io.BytesIO(data)).read(_MAX_DICTIONARY)
+        if data.startswith(ZSTD_MAGIC):
+            data = ZstdReader(io.BytesIO(data)).read(_MAX_DICTIONARY)
+        ZstdReader(io.BytesIO(), dictionary=data)
     except OSError:
         return None
+    except BaseException as error:  # fastwarc panics over a damaged dictionary
+        if type(error).__name__ != "PanicException":
+            raise
+        return None
+    return data
 
 
-class _OneFrame(io.RawIOBase):
+class _OneFrame:
     """The packed bytes of one frame; where it ends is found by going from block to block."""
 
     def __init__(self, stream: IO[bytes], at: int) -> None:
@@ -68,9 +73,6 @@ class _OneFrame(io.RawIOBase):
             self._next_block = at + 6 - single + (0, 1, 2, 4)[flags & 3] + size_bytes
             self._checksum_bytes = 4 * (flags >> 2 & 1)
 
-    def readable(self) -> bool:
-        return True
-
     def read(self, n: int = -1) -> bytes:
         """At most n bytes; none behind the frame."""
         if self.ended:
@@ -88,6 +90,17 @@ class _OneFrame(io.RawIOBase):
             self.ended = "whole"
         self._at += len(block)
         return block
+
+    def tell(self) -> int:
+        """Offset in the file."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Not needed: a reader only goes forward."""
+        raise io.UnsupportedOperation
+
+    def close(self) -> None:
+        """The file stays open, it has other frames."""
 
     def _pass_block(self, block: bytes) -> None:
         inside = self._next_block - self._at
