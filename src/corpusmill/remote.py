@@ -55,6 +55,10 @@ _CERTAIN = (
 )
 """Errors that another attempt would only repeat."""
 
+_PASSING_STATUS = (408, 409, 425, 429)
+"""Answers that blame the client and yet may be another one next time."""
+_PASSING_CODES = ("RequestTimeout", "IncompleteBody", "BadDigest", "RequestTimeTooSkewed")
+"""S3's codes for a request that was damaged on the way; their status is 400."""
 _NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError")
 _CHANGED = "FileExpired"
 """s3fs' name for an object that is not the one that was opened (If-Match fails)."""
@@ -137,10 +141,10 @@ def list_files(path: str) -> list[Stored]:
 
     def listed() -> dict[str, dict[str, Any]]:
         fs.invalidate_cache()
-        found: dict[str, dict[str, Any]] = (
-            fs.glob(inner, detail=True) if glob.has_magic(inner) else fs.find(inner, detail=True)
-        )
-        return found
+        found: dict[str, dict[str, Any]] = {}
+        if glob.has_magic(inner):
+            found = fs.glob(inner, detail=True)
+        return found or fs.find(inner, detail=True)  # brackets may stand in a name
 
     try:
         found = _insist("list", path, listed)
@@ -219,39 +223,45 @@ def _may_pass(error: BaseException) -> bool:
     name = type(error).__name__
     if not isinstance(error, Exception) or isinstance(error, _CERTAIN):
         return False
-    if name in _NO_CREDENTIALS or name == _CHANGED:
+    if name in _NO_CREDENTIALS or name in (_CHANGED, "ParamValidationError"):
         return False
-    status = _status(error)
-    return status is None or not 400 <= status < 500 or status in (408, 425, 429)
+    status, code = _answer(error)
+    return (
+        status is None
+        or not 400 <= status < 500
+        or status in _PASSING_STATUS
+        or (code in _PASSING_CODES)
+    )
 
 
-def _status(error: BaseException) -> int | None:
-    """The HTTP status that an error carries, as aiohttp's and gcsfs' do."""
-    for name in ("status", "code", "status_code"):
+def _answer(error: BaseException) -> tuple[int | None, str]:
+    """The HTTP status and the store's own code that an error carries, where it does."""
+    for holder in (error, error.__cause__):
+        response = getattr(holder, "response", None)
+        if isinstance(response, dict):  # botocore's
+            code = str(response.get("Error", {}).get("Code", ""))
+            status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+            return status, code if re.fullmatch(r"[A-Za-z0-9]{1,40}", code) else ""
+    for name in ("status", "code", "status_code"):  # aiohttp's, gcsfs', azure's
         value = getattr(error, name, None)
         if isinstance(value, int):
-            return value
-    return None
+            return value, ""
+    return None, ""
 
 
 def _told(what: str, path: str, error: Exception) -> Exception:
     """The error as the user sees it. Messages of libraries may hold signed addresses: only the kind
     of error, and the store's code for it, are quoted."""
     name = type(error).__name__
+    status, code = _answer(error)
     if isinstance(error, FileNotFoundError):
         return FileNotFoundError(errno.ENOENT, "there is no such file", shown(path))
     if name == _CHANGED:
         return changed(path)
-    if (
-        isinstance(error, PermissionError)
-        or name in _NO_CREDENTIALS
-        or _status(error) in (401, 403)
-    ):
+    if isinstance(error, PermissionError) or name in _NO_CREDENTIALS or status in (401, 403):
         why = "no credentials were found" if name in _NO_CREDENTIALS else "the store forbids it"
         return PermissionError(errno.EACCES, why, shown(path))
-    response = getattr(error.__cause__, "response", None)
-    code = str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
-    kind = f"{name}, {code}" if re.fullmatch(r"[A-Za-z0-9]{1,40}", code) else name
+    kind = f"{name}, {code}" if code else name
     attempts = f"{ATTEMPTS} attempts" if _may_pass(error) else "an error that stays"
     return OSError(errno.EIO, f"cannot {what} it: given up after {attempts} ({kind})", shown(path))
 

@@ -110,6 +110,8 @@ def read_parquet(path: str, columns: list[str] | None = None) -> pa.Table:
         try:
             return pq.read_table(stream, columns=columns, use_threads=False)
         except (pa.ArrowInvalid, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:  # the disk or the network
+                raise RunError(f"cannot read {path}: {error.strerror}") from None
             raise RunError(f"{path} is damaged: {error}") from None
 
 
