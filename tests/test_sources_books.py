@@ -237,7 +237,7 @@ def test_numbers_of_chapters_are_no_page_numbers() -> None:
 
 
 def test_running_heads_between_form_feeds_are_removed() -> None:
-    lines = textwrap.wrap(" ".join([JOINED.rstrip(".") + ","] * 40), 70)
+    lines = textwrap.wrap(" ".join(map("".join, itertools.product("abcde", repeat=5))), 70)
     pages = [
         f"{n}   {'A TALE' if n % 2 else 'THE HOUSE'}\n\n" + "\n".join(lines[30 * n : 30 * n + 30])
         for n in range(len(lines) // 30)

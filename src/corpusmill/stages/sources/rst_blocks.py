@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, field
 
 _MAX_NESTING = 20
-"""Directives within one another; deeper ones stay as they are."""
+"""Directives within one another; what is deeper is no text of people."""
 
 _DIRECTIVE = re.compile(r"(?:\|([^|\n]{1,100})\| )?([\w.+:-]{1,60}?) ?::(?: +(.*))?$")
 _OPTION = re.compile(r":[\w -]{1,60}:(?: .*)?$")
