@@ -113,6 +113,8 @@ class PlainArchive:
         self._stream = stream
         self._layout = layout
         self._size = stream.seek(0, 2)
+        # What damage leaves behind in front of a record need not end with a line.
+        self._first_line = layout.first_line if layout.signature else layout.start
 
     def open(self, at: int) -> "PlainMember | None":
         """Everything from here on."""
@@ -135,12 +137,11 @@ class PlainArchive:
         while limit is None or begin < limit:
             self._stream.seek(begin)
             block = self._stream.read(_SCAN_BLOCK)
-            for line in self._layout.start.finditer(block):
+            for line in self._first_line.finditer(block):
                 found = begin + line.start()
                 if limit is not None and found >= limit:
                     return None
-                whole_line = line.start() or not begin  # a block need not start with a line
-                if found >= at and whole_line and self.is_start(found):
+                if found >= at and self.is_start(found):
                     return found
             if len(block) < _SCAN_BLOCK:
                 return None
