@@ -71,6 +71,12 @@ def test_paragraphs_told_by_indentation_alone_are_cut() -> None:
     assert text_of(text).split("\n\n") == [JOINED] * 40
 
 
+def test_paragraphs_on_long_lines_need_no_blank_lines() -> None:
+    lines = [line for n in ("I", "II") for line in (f"CHAPTER {n}", *[JOINED] * 20)]
+    book = read_text_book("\n".join(lines))
+    assert [chapter.split("\n\n") for chapter in book.chapters] == [lines[:21], lines[21:]]
+
+
 def test_japanese_lines_are_joined_without_spaces() -> None:
     line = "吾輩は猫である名前はまだ無いどこで生れたかとんと見当がつかぬ何で"
     assert text_of("\n\n".join(["\n".join([line] * 5)] * 5)).split("\n\n") == [line * 5] * 5

@@ -173,6 +173,11 @@ def test_links_and_raised_numbers_that_are_text_stay() -> None:
     assert text_of(page) == "See chapter 2, page 12, x2."
 
 
+def test_headings_that_lead_back_to_the_contents_stay() -> None:
+    page = '<h2><a class="toc-backref" role="doc-backlink" href="#id1">Scope</a></h2><p>Text.</p>'
+    assert text_of(page) == "Scope\n\nText."
+
+
 def test_preformatted_lines_and_cells_stay_apart() -> None:
     assert text_of("<pre>if x:\n    y()\n</pre>") == "if x:\n    y()"
     assert text_of("<table><tr><td>a</td><td>b</td></tr></table>") == "a b"

@@ -35,7 +35,7 @@ def pdf_of(
         3: b"<</Type/Font/Subtype/Type1/BaseFont/Courier>>",
         4: b"<<%b>>" % info.encode(),
     }
-    numbers = []
+    numbers: list[int] = []
     for lines in pages:
         shown = "".join(
             f"BT /F1 10 Tf {x} {y} Td ({text.translate(_ESCAPES)}) Tj ET\n" for x, y, text in lines
@@ -238,6 +238,6 @@ def test_damaged_bytes_never_raise_anything_else() -> None:
 
 
 def test_a_missing_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pdf.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install 'corpusmill\[pdf\]'"):
         pdf.check()

@@ -5,7 +5,7 @@ from corpusmill.stages.sources import gutenberg
 from corpusmill.stages.sources.book_metadata import tidy
 from corpusmill.stages.sources.chapters import Book, chapters_of
 from corpusmill.stages.sources.pages import without_page_breaks, without_page_numbers
-from corpusmill.stages.sources.wrapping import blocks_of, unwrapped
+from corpusmill.stages.sources.wrapping import blocks_of, one_line_each, unwrapped
 
 _PAGES = 3
 """Form feeds from which a text is taken to be cut into pages."""
@@ -30,7 +30,7 @@ def read_text_book(text: str) -> Book:
         metadata = gutenberg.header_metadata(lines[:start])
         lines = lines[start:end]
     lines = without_page_numbers(lines)
-    blocks = gutenberg.without_transcribers(blocks_of(lines), gutenberg=is_gutenberg)
+    blocks = gutenberg.without_transcribers(one_line_each(blocks_of(lines)), gutenberg=is_gutenberg)
     paragraphs = [
         (gap, cleaned)
         for gap, paragraph in unwrapped(blocks)

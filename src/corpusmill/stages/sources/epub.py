@@ -293,10 +293,10 @@ def _is_left_out(element: Any, name: str) -> bool:
     """Whether an element is no part of the text: front and back matter, links of notes, numbers of
     pages."""
     types = (element.get(_TYPE) or "").split() + (element.get("role") or "").split()
-    if types and not (_NOT_THE_BOOK.isdisjoint(types) and _NAVIGATION.isdisjoint(types)):
+    if not _NOT_THE_BOOK.isdisjoint(types) or element.get("id") in _BOILERPLATE:
         return True
-    if element.get("id") in _BOILERPLATE:
-        return True
+    if not _NAVIGATION.isdisjoint(types):  # headings lead back to tables of contents
+        return local_name(element.getparent()) not in _HEADINGS
     classes = element.get("class")
     if name in ("a", "span", "sup") and classes and _NAVIGATION_CLASS.search(classes):
         return len("".join(itertools.islice(element.itertext(), 8))) <= 2 * _MARKER_LENGTH

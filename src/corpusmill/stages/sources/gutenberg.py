@@ -139,6 +139,7 @@ _NOTE = (
     r"|notas? (?:do|da|de) transcri(?:tor|\u00e7)|lista de erros corrigidos"
     r"|(?:opmerking|noot|aantekening)(?:en)? (?:van de|bij de) (?:bewerk|transcri)"
     r"|transkriberarens an|transkriberings?not|transskrib\w{0,12} (?:an|be)m|afskriverens an"
+    r"|(?:errors|errata|corrections)\b[^\n]{0,40}\btranscriber"
     r"|noto de la transskrib)"
 )
 _NOTE_HERE = re.compile(r"[\W_]{0,250}" + _NOTE, re.IGNORECASE)

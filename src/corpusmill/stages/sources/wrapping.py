@@ -29,6 +29,29 @@ def blocks_of(lines: Iterable[str]) -> list[Block]:
     return blocks
 
 
+_LINES_PER_BLOCK = 15
+"""Lines between blank ones, on average, from which blank lines are not what parts paragraphs."""
+
+
+def one_line_each(blocks: Sequence[Block]) -> list[Block]:
+    """Blocks, with each line a block in books that put every paragraph on one long line without
+    blank lines between."""
+    lengths = sorted(len(line) for _, block in blocks for line in block)
+    if len(lengths) < _LINES_PER_BLOCK * len(blocks):
+        return list(blocks)
+    sample = "".join(line for _, block in blocks[:20] for line in block[:100])
+    longest = _widths(sample).stop
+    if not lengths or lengths[int(0.95 * (len(lengths) - 1))] < longest:
+        return list(blocks)
+    return [(gap if i == 0 else 0, [line]) for gap, block in blocks for i, line in enumerate(block)]
+
+
+def _widths(sample: str) -> range:
+    """How wide lines of a text may be wrapped."""
+    narrow = len(_EAST_ASIAN.findall(sample)) > len(sample) / 4
+    return _NARROW_WIDTHS if narrow else _WIDTHS
+
+
 _SLACK = 8
 """Characters by which a line may fall short of the width and still count as filled."""
 _FILLED = 0.8
@@ -38,7 +61,9 @@ _CAPITALS = 0.8
 """Share of lines after the first that begin with a capital letter: verse. In English prose it is
 0.15, in German prose 0.35."""
 _WIDTHS = range(50, 101)
-"""Characters that wrapped lines may be wide; for Chinese and Japanese half of it."""
+"""Characters that wrapped lines may be wide."""
+_NARROW_WIDTHS = range(18, 51)
+"""The same for Chinese and Japanese."""
 _ENOUGH = 10
 """Lines from which a width can be told."""
 
@@ -83,8 +108,8 @@ class _Widths:
                 lengths.setdefault(indent, []).extend(len(line) for line in block[:-1])
                 capitals[indent] += sum(_begins_with_capital(line) for line in block[1:])
         sample = "".join(line for _, block in blocks[:2000] for line in block)
-        self._narrow = len(_EAST_ASIAN.findall(sample)) > len(sample) / 4
-        self._allowed = range(18, 51) if self._narrow else _WIDTHS
+        self._allowed = _widths(sample)
+        self._narrow = self._allowed is _NARROW_WIDTHS
         self._main = self._width(lengths.get(0, []))
         self._by_indent = {}
         for indent, found in lengths.items():
