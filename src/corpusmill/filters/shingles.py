@@ -181,7 +181,7 @@ _SEGMENT = 4096
 """Bytes whose words' edges are collected before they are hashed: they stay in the nearest cache."""
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=True)
 def mix(x: np.uint64) -> np.uint64:
     """The finalizer of splitmix64 (Steele, Lea and Flood 2014): a bijection that mixes all bits."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -189,7 +189,7 @@ def mix(x: np.uint64) -> np.uint64:
     return x ^ (x >> np.uint64(31))
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=True)
 def absorb(state: np.uint64, chunk: np.uint64) -> np.uint64:
     """A hash with 64 more bits in it: for one state, a bijection of the bits."""
     state = (state ^ chunk) * _PRIME
@@ -206,7 +206,7 @@ def word_hash(word: str) -> int:
     return state
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=True)
 def character_at(
     data: npt.NDArray[np.uint8], i: int, stop: int, table: Hashes
 ) -> tuple[np.uint64, int]:
