@@ -170,6 +170,15 @@ def test_paths_that_lead_out_are_only_names() -> None:
     assert tar_fates(b"".join(map(member, names)) + END) == [(name, "code") for name in names]
 
 
+def test_names_that_are_too_long_are_refused() -> None:
+    long = "d/" * 5000 + "x.py"
+    pax = member(long, format=tarfile.PAX_FORMAT)
+    gnu = member(long, format=tarfile.GNU_FORMAT)
+    found = tar_fates(pax + gnu + member("z.py") + END)
+    assert [fate for _, fate in found] == ["damaged_member", "damaged_member", "code"]
+    assert found[0][0].startswith("@")
+
+
 def test_names_that_are_not_utf8_are_escaped() -> None:
     data = member("caf?.py").replace(b"caf?.py", b"caf\xe9.py")
     block = bytearray(data)

@@ -322,12 +322,13 @@ def test_unsafe_paths_are_refused_and_others_kept(loose: Loose) -> None:
             (b"..", FOLDER, inner), (b".git", FOLDER, inner), (b".GIT", FOLDER, inner),
             (b".", FOLDER, inner), (b"a.py", FILE, blob), (b"a.py", FILE, blob),
             (b"/etc/x.py", FILE, blob), (b"", FILE, blob), (b"b", FOLDER, inner),
+            (b"long" * 2000, FOLDER, inner),
         )
     )  # fmt: skip
     assert resolve(str(loose.folder), "main") == commit
     found = list(read_repository(CODE, str(loose.folder), commit, "p"))
     problems = [f.problem for f in found if isinstance(f, RawDocument)]
-    assert problems.count("unsafe_path") == 6
+    assert problems.count("unsafe_path") == 7
     read = {f.locator: f.metadata for f in found if isinstance(f, RawDocument) and not f.problem}
     assert list(read) == ["a.py", "a.py#2", "b/hooks.py"]
     assert {metadata["programming_language"] for metadata in read.values()} == {"Python"}

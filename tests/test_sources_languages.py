@@ -21,6 +21,7 @@ from corpusmill.stages.sources.languages import programming_language
         ("Dockerfile.dev", "Dockerfile"), ("dev.Dockerfile", "Dockerfile"), ("go.mod", "Go Module"),
         ("CMakeLists.txt", "CMake"), ("notes.txt", "Text"), ("LICENSE", "Text"),
         ("config.h.in", "C"), ("a.html.erb", "HTML+ERB"), ("x.py.gz", "Python"),
+        ("a.py#2", "Python"),
         ("deep.d.ts", "TypeScript"), ("App.tsx", "TSX"), ("x.pony", "Pony"), ("x.odin", "Odin"),
         ("x.unheard-of", ""), (".bashrc", "Shell"), ("noname", ""), ("", ""), ("a.", ""),
         ("a/.b/", ""),

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import IO
 
+import xxhash
+
 from corpusmill.stages.sources import sniff
 from corpusmill.stages.sources.code_marks import is_ignored
 from corpusmill.stages.sources.licences import (
@@ -46,6 +48,9 @@ _NESTED = (
     ".7z", ".rar",
 )  # fmt: skip
 """Names of archives that are told by their names; a tar archive is told by its content."""
+
+_MAX_NAME = 4096
+"""Characters of a path; Linux takes no longer ones."""
 
 _BZIP2_TAR = (".tar.bz2", ".tbz2", ".tbz")
 _NESTED_HEAD = 65_536
@@ -117,7 +122,7 @@ def read_zip(source: Source, stream: IO[bytes], relative: str) -> Iterator[Found
         return
     packed = stream.seek(0, 2)
     unpacked = 0
-    names: Counter[str] = Counter()
+    names: Counter[int] = Counter()
     folders = _zip_licences(archive) if source.kind == "code" else {}
     for member in archive.infolist():
         if member.is_dir():
@@ -170,7 +175,7 @@ def read_tar(source: Source, stream: IO[bytes], head: bytes, relative: str) -> I
     """
     folders = _tar_licences(stream, head) if source.kind == "code" else {}
     reader = _TarReader(stream, head)
-    names: Counter[str] = Counter()
+    names: Counter[int] = Counter()
     try:
         for number, member in enumerate(reader.members()):
             locator = _locator(member.name, names)
@@ -285,6 +290,8 @@ class _TarReader:
         if size.isdigit() and len(size) < 20:
             self._set_size(int(size))
         name = extension.get(b"path", b"").decode("utf-8", "backslashreplace") or info.name
+        if len(name) > _MAX_NAME:
+            return _Member(name=f"@{self.position - _BLOCK}", damaged=True)
         if info.type in (tarfile.SYMTYPE, tarfile.LNKTYPE):
             self._set_size(0)  # as every reader has it: a hard link has no content of its own
             return _Member(name=name, is_link=True)
@@ -360,10 +367,14 @@ def _pax_records(records: bytes) -> dict[bytes, bytes]:
     return found
 
 
-def _locator(name: str, names: Counter[str]) -> str:
-    """A member's path; when an archive has the same path again, with its number."""
-    names[name] += 1
-    return name if names[name] == 1 else f"{name}#{names[name]}"
+def _locator(name: str, names: Counter[int]) -> str:
+    """A member's path; when an archive has the same path again, with its number.
+
+    Hashes of the names are kept: names may be as long as the archive's author likes.
+    """
+    key = xxhash.xxh3_128_intdigest(name.encode("utf-8", "surrogatepass"))
+    names[key] += 1
+    return name if names[key] == 1 else f"{name}#{names[key]}"
 
 
 def _why_passed_over(name: str, is_link: bool) -> str:

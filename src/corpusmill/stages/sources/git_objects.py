@@ -263,11 +263,12 @@ class _Pack:
         try:
             with open_regular(path) as file:
                 contents = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            if contents[:4] != b"PACK":
-                contents.close()
-                return None
+        except (OSError, ValueError):  # not there, or empty
+            return None
+        try:
             index = load_pack_index(index_path, SHA1 if hex_length == 40 else SHA256)
         except Exception:  # of whatever kind: the library meets a damaged index here
+            contents.close()
             return None
         return cls(path, contents, index, hex_length // 2)
 
@@ -293,7 +294,7 @@ class _Pack:
         """
         if not 12 <= offset < len(self._contents):
             raise Refused("damaged_object")
-        head = self._contents[offset : offset + _MAX_HEADER + 32]
+        head = self._contents[offset : offset + 2 * _MAX_HEADER]
         first = head[0]
         kind = first >> 4 & 7
         size, at = _little_endian(head, 0, first_bits=4)

@@ -29,6 +29,8 @@ from corpusmill.stages.sources.source import Source
 
 _MAX_TREE_DEPTH = 256
 """Folders within folders."""
+_MAX_PATH = 4096
+"""Bytes of a path; Linux takes no longer ones."""
 _MAX_LINK = 4096
 """Bytes of a ref, of a `.git` file and of a line in one: they hold a path or a hash."""
 _MAX_PACKED_REFS = 64_000_000
@@ -176,7 +178,8 @@ def _entries(objects: Objects, commit_hash: str) -> Iterator[tuple[str, str | Sk
         found = []
         for name, mode, child in objects.tree(tree):
             kind = mode & _TYPE_OF_MODE
-            found.append((prefix + name + (b"/" if kind == _FOLDER else b""), kind, child))
+            path = prefix + name[: _MAX_PATH + 1]  # one that is cut is refused
+            found.append((path + (b"/" if kind == _FOLDER else b""), kind, child))
         stack.extend(sorted(found, reverse=True))
 
     try:
@@ -214,7 +217,12 @@ def _entries(objects: Objects, commit_hash: str) -> Iterator[tuple[str, str | Sk
 def _is_unsafe(path: bytes) -> bool:
     """Whether the last name of a path is none that git would check out."""
     name = path.removesuffix(b"/").rpartition(b"/")[2]
-    return name.lower() in (b"", b".", b"..", b".git") or path.startswith(b"/") or b"//" in path
+    return (
+        name.lower() in (b"", b".", b"..", b".git")
+        or path.startswith(b"/")
+        or b"//" in path
+        or len(path) > _MAX_PATH
+    )
 
 
 class _GitFolder:

@@ -204,6 +204,7 @@ _INTERPRETERS = {
 }  # fmt: skip
 """Programs named in the first line of a script, without their version."""
 
+_NUMBER = re.compile(r"#\d+\Z")
 _SHEBANG = re.compile(rb"#![ \t]*(?:\S*/)?env(?:[ \t]+(?:-\S+|\w+=\S*))*[ \t]+(\S+)|#![ \t]*(\S+)")
 _MODELINE = re.compile(
     rb"-\*-(?:.*?[ \t;]mode:|[ \t]*mode:)?[ \t]*([A-Za-z+#][\w+#-]*)[ \t]*(?:;.*)?-\*-"
@@ -239,7 +240,8 @@ def programming_language(path: str, head: bytes = b"") -> str:
     """The language of a file, empty when neither name nor content says it.
 
     Args:
-        path: its path or name; `.gz` and `.zst` at the end do not count.
+        path: its path, name or locator; at its end `.gz`, `.zst` and the number of a path that
+            comes again (`a.py#2`) do not count.
         head: its first bytes, of which 16 KiB are looked at. Without them, a suffix that several
             languages share goes to the commonest.
 
@@ -247,7 +249,8 @@ def programming_language(path: str, head: bytes = b"") -> str:
     runs it is what it says.
     """
     head = head[:_HEAD]
-    name = path.rpartition("/")[2].lower().removesuffix(".gz").removesuffix(".zst")
+    name = _NUMBER.sub("", path.rpartition("/")[2].lower())
+    name = name.removesuffix(".gz").removesuffix(".zst")
     return _by_first_line(head) or _by_name(name, head)
 
 
