@@ -122,15 +122,12 @@ def one_record(data: bytes, layout: "Layout") -> tuple[int, int] | None:
     """Where the block begins and ends, when these bytes are one record and blank lines."""
     body = data.find(b"\r\n\r\n") + 4
     end = len(data) - 4
-    if (  # as nearly all records of WARC files are; this is faster than the way below
-        layout is WARC
-        and 4 <= body <= end
-        and body <= MAX_HEADER
-        and data.find(b"\nContent-Length: %d\r\n" % (end - body), 0, body) > 0
-        and data.endswith(b"\r\n\r\n")
-        and data.startswith(b"WARC/")
-    ):
-        return body, end
+    if layout is WARC and 4 <= body <= min(end, MAX_HEADER) and data.endswith(b"\r\n\r\n"):
+        # As nearly all records of WARC files are; this is faster than the way below.
+        length = b"\nContent-Length: %d\r\n" % (end - body)
+        is_last = data.endswith(length, 0, body - 2)
+        if data.startswith(b"WARC/") and (is_last or data.find(length, 0, body) > 0):
+            return body, end
     header = layout.header(data)
     if not header or not data.startswith(layout.signature):
         return None

@@ -46,9 +46,6 @@ def read_web_archive(
 
 def _warc_reason(frame: Frame) -> str | None:
     """Why the record is no document, as far as its first bytes say."""
-    kind = _OTHERS.get(frame.data[_KIND : frame.data.find(b"\r", _KIND)])
-    if kind:
-        return kind
     fields = Fields(frame.data, 0, frame.body)
     kind = fields.get(b"\nWARC-Type:").lower()
     if kind not in _PAGES:
@@ -65,6 +62,9 @@ def _warc_reason(frame: Frame) -> str | None:
 
 
 def _from_warc(frame: Frame, relative: str) -> Found:
+    other = _OTHERS.get(frame.data[_KIND : frame.data.find(b"\r", _KIND)])
+    if other and not frame.problem:  # two in three records end here, so it is the shortest way
+        return Skipped(reason=other, locator=frame.locator)
     if frame.problem and not frame.body:  # the end of the file cut the header
         return refused(relative, frame.problem, frame.locator)
     if not frame.problem and (reason := _warc_reason(frame)):
