@@ -244,6 +244,19 @@ def test_epubs_that_cannot_be_read_say_why(member: str, data: str, reason: str) 
         read_epub(epub_of({member: data}))
 
 
+def test_damaged_bytes_never_raise_anything_else() -> None:
+    whole = epub_of()
+    reasons = set()
+    for position in range(0, len(whole), 3):
+        damaged = bytearray(whole)
+        damaged[position] ^= 0x15
+        try:
+            read_epub(bytes(damaged))
+        except Refused as refusal:
+            reasons.add(refusal.reason)
+    assert "damaged_member" in reasons
+
+
 def complete(payload: bytes) -> io.BytesIO:
     """The book with an empty file for each that its manifest names and that is missing: its images
     were taken out."""

@@ -53,6 +53,14 @@ def test_what_only_looks_like_front_matter_is_text(text: str) -> None:
     assert book.metadata == {}
 
 
+def test_front_matter_cannot_grow() -> None:
+    merges = "".join(f"a{n}: &a{n} {{<<: [{f'*a{n - 1}, ' * 20}]}}\n" for n in range(1, 12))
+    aliases = "".join(f"b{n}: &b{n} [{f'*b{n - 1}, ' * 20}]\n" for n in range(1, 12))
+    for bomb in (f"a0: &a0 {{x: y}}\n{merges}", f"b0: &b0 [x]\n{aliases}author: *b11\n"):
+        assert "author" not in read_markdown(f"---\n{bomb}---\n\nText.").metadata
+    assert read_markdown(f"---\ndate: 0x{'f' * 9000}\n---\n\nText.").metadata == {}
+
+
 CODE = '```python\n# no heading\na = b["x"][ref]  # <!-- stays -->\n{% stays %}\n```'
 
 

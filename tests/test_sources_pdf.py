@@ -194,6 +194,12 @@ def test_metadata() -> None:
     }
 
 
+def test_damaged_metadata_is_no_reason_to_fail() -> None:
+    info = "/Title<FEFFD800D800>/Author<FF>/CreationDate(\\377\\376)"
+    outline = [("\x00", 0)] * 3
+    assert read_pdf(pdf_of([column(["x"])], info=info, outline=outline)).chapters == ("x",)
+
+
 def test_a_scan_has_no_text() -> None:
     assert read_pdf(pdf_of([[], []])).chapters == ()
 

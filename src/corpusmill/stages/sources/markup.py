@@ -36,6 +36,8 @@ _FIELDS = {
     "rights": "licence",
     "copyright": "licence",
 }
+_LARGEST_YEAR = 9999
+"""A larger number is nothing that the fields hold."""
 _DEEPEST_CHAPTER = 2
 """Level of headings down to which they begin chapters; deeper ones are sections."""
 
@@ -147,6 +149,8 @@ def _front_matter(text: str) -> tuple[dict[str, str], str]:
 def _parsed(fence: str, text: str) -> dict[str, Any] | None:
     import yaml
 
+    if "<<" in text:  # merged mappings can grow beyond all bounds
+        return None
     try:
         found = tomllib.loads(text) if fence == "+++" else yaml.safe_load(text)
     except (ValueError, yaml.YAMLError, RecursionError, TypeError):
@@ -168,9 +172,9 @@ def _scalars(found: dict[str, Any]) -> dict[str, str]:
 def _scalar(value: Any) -> str:
     if isinstance(value, dict):
         value = value.get("name")
-    if isinstance(value, str | int | datetime.date):
-        return str(value)
-    return ""
+    if isinstance(value, int) and not 0 <= value <= _LARGEST_YEAR:
+        return ""
+    return str(value) if isinstance(value, str | int | datetime.date) else ""
 
 
 _MYST_PLUMBING = re.compile(r"\s*\{(?:toctree|contents|index|include|image|figure|eval-rst)\b")

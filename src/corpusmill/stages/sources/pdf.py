@@ -6,6 +6,7 @@ It gives characters in the order of the page's content, which is the reading ord
 typesetters and word processors write.
 """
 
+import contextlib
 import ctypes
 import importlib.util
 import itertools
@@ -84,11 +85,11 @@ def _reason(code: int | None) -> str:
 
 
 def _metadata(document: Any) -> dict[str, str]:
-    found = document.get_metadata_dict(skip_empty=True)
-    fields = {"title": "Title", "author": "Author", "date": "CreationDate"}
-    metadata = {name: found[key] for name, key in fields.items() if key in found}
-    language = _language(document)
-    return metadata | ({"language": language} if language else {})
+    metadata = {"language": _language(document)}
+    for name, key in (("title", "Title"), ("author", "Author"), ("date", "CreationDate")):
+        with contextlib.suppress(UnicodeDecodeError):
+            metadata[name] = document.get_metadata_value(key)
+    return metadata
 
 
 def _language(document: Any) -> str:
