@@ -171,6 +171,7 @@ BY_CONTENT: dict[str, Rules] = {
         (_begins("//", r"/\*", r"(?:int|void|static)[ \t]", r"\[\w+ \w+[\]:]"), "Objective-C"),
         ("", "MATLAB"),
     ),
+    ".m4": _rules((_begins(r"(?:A[CMSUX]|m4)_\w+"), "M4Sugar"), ("", "M4")),
     ".md": _rules(
         (r"^\(define_(?:insn|expand|constants|attr)\b", "GCC Machine Description"),
         ("", "Markdown"),
@@ -238,6 +239,7 @@ BY_CONTENT: dict[str, Rules] = {
         ),
         ("", "Scala"),
     ),
+    ".sls": _rules((_begins(r"[(;]|#!"), "Scheme"), ("", "SaltStack")),
     ".sql": _rules(
         (
             _any_case(
