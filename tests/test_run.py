@@ -19,10 +19,10 @@ import yaml
 
 from corpusmill import storage
 from corpusmill.errors import FolderBusy, RunError, UsageError
-from corpusmill.pipelines.ingest import _refuse_changed, list_inputs
 from corpusmill.pipelines.ledger import RunRecord, load_run, reconcile
 from corpusmill.pipelines.recipe import load_recipe
 from corpusmill.pipelines.run import run
+from corpusmill.stages.sources.listing import list_inputs
 from corpusmill.stages.sources.source import Source
 from corpusmill.tokenize.encode import Encoder
 from corpusmill.tokenize.vocabulary import load_tokenizer
@@ -286,13 +286,13 @@ def test_a_file_that_changes_while_it_is_read_fails_the_run(tmp_path: Path) -> N
     path = tmp_path / "a.txt"
     path.write_text("text " * 20)
     (file,) = list_inputs(Source(name="s", kind="book", path=str(path)))
-    _refuse_changed(file)
+    file.refuse_changed()
     path.write_text("text! " * 20)
     with pytest.raises(RunError, match="was changed or removed while"):
-        _refuse_changed(file)
+        file.refuse_changed()
     path.unlink()
     with pytest.raises(RunError, match="was changed or removed while"):
-        _refuse_changed(file)
+        file.refuse_changed()
 
 
 def test_a_changed_input_file_is_another_run(samples: Path, tmp_path: Path) -> None:

@@ -16,12 +16,14 @@ from corpusmill.stages.sources.extract import Extract
 from corpusmill.stages.sources.html import read_html
 from corpusmill.stages.sources.limits import Refused
 from corpusmill.stages.sources.records import RAW_SCHEMA
+from corpusmill.stages.sources.source import Source
 
 
 def raw(number: int, payload: bytes, **fields: Any) -> dict[str, Any]:
     return {
-        "id": f"{number:032x}", "payload": payload, "media": "text", "source": "s",
-        "kind": "web", "uri": f"u{number}", "metadata": [], **fields,
+        "id": f"{number:032x}", "relative": "f", "locator": str(number), "payload": payload,
+        "media": "text", "source": "web", "kind": "web", "uri": f"u{number}", "metadata": [],
+        **fields,
     }  # fmt: skip
 
 
@@ -32,14 +34,16 @@ def test_extraction_returns_every_document_with_its_verdict() -> None:
             raw(0, b"Plain words.", metadata=[("id", "own")]),
             raw(1, b"<html><body></body></html>", media="html"),
             raw(2, b"<div>" * 2000, media="html"),
-            raw(3, b"no zip", media="epub", kind="book"),
+            raw(3, b"no zip", media="epub", kind="book", source="book"),
             raw(4, b"\xff", media="extracted"),
-            raw(5, code, media="code", kind="code"),
+            raw(5, code, media="code", kind="code", source="code", locator="x.py"),
             raw(6, "ä\xe4 ö ü".encode() + b"\xff", media="text"),
         ],
         schema=RAW_SCHEMA,
     )
-    outcome = Extract(scores=("other",)).open()(batch)
+    sources = [{"name": kind, "kind": kind, "path": "x"} for kind in ("web", "book", "code")]
+    stage = Extract(scores=("other",), sources=tuple(map(Source.model_validate, sources)))
+    outcome = stage.open()(batch)
     check_verdicts(batch, outcome)
     assert outcome.documents.schema == document_schema(("other",))
     assert {
@@ -54,10 +58,15 @@ def test_extraction_returns_every_document_with_its_verdict() -> None:
     }
     rows = outcome.documents.to_pylist()
     assert rows[0]["text"] == "Plain words."
-    assert rows[0]["metadata"] == [("id", "own")]
+    assert rows[0]["metadata"] == [("file", "f"), ("id", "own"), ("locator", "0")]
     assert rows[0]["scores"] == {"ingest_bytes": 12.0, "other": None}
     assert rows[5]["text"] == code.decode()
-    assert rows[5]["metadata"] == [("licence", "MIT OR Apache-2.0")]
+    assert rows[5]["metadata"] == [
+        ("file", "f"),
+        ("licence", "MIT OR Apache-2.0"),
+        ("locator", "x.py"),
+        ("programming_language", "Python"),
+    ]
 
 
 PAGE = """<!doctype html><html><head><title>The title</title>

@@ -1,36 +1,32 @@
 """Stage 00: from the files of the sources to numbered parts of documents.
 
-Files are grouped into splits by size alone, each split is read by one task, and a task cuts what
-it reads into chunks of `part_mb` of text. When all splits are done, the chunks are numbered in the
-order of source, split and chunk: the parts of the run.
+Files are cut and grouped into splits by name and size alone, each split is read by one task, and a
+task cuts what it reads into chunks of at most `part_mb` of text. When all splits are done, chunks
+that fit together are, in the order of source, split and chunk, the numbered parts of the run.
 """
 
-import contextlib
-import glob
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import groupby, pairwise
 from typing import Any
 
 import pyarrow as pa
 
 from corpusmill import storage
-from corpusmill.document import byte_lengths, document_id, document_schema, id_fraction
+from corpusmill.document import byte_lengths, id_fraction
 from corpusmill.document import metadata_entries as entries
-from corpusmill.errors import RunError
 from corpusmill.pipelines.judge import Judged, judge
 from corpusmill.pipelines.ledger import Counts, ledger_schema, part_path
 from corpusmill.pipelines.part import Journal, close_other_stages, open_stage
 from corpusmill.stages.sources.extract import Extract
-from corpusmill.stages.sources.records import (
-    IGNORED_FOLDERS,
-    RAW_SCHEMA,
-    RawDocument,
-    Skipped,
-    read_file,
-)
+from corpusmill.stages.sources.listing import InputFile
+from corpusmill.stages.sources.reading import Piece, read_pieces
+from corpusmill.stages.sources.records import RAW_SCHEMA, RawDocument, Skipped, can_be_split
+from corpusmill.stages.sources.repositories import repository_of
 from corpusmill.stages.sources.source import Source
+from corpusmill.stages.sources.units import first_id, in_reading_order
 from corpusmill.storage import FileInfo
 
 INGEST = "00-ingest"
@@ -40,77 +36,22 @@ BATCH_ROWS = 32
 BATCH_BYTES = 8 << 20
 
 
-@dataclass(frozen=True, kw_only=True)
-class InputFile:
-    """One file of a source, as it was when the run began."""
-
-    source: str
-    path: str
-    """Where to open it."""
-    relative: str
-    """Relative to the source's root: part of every id."""
-    bytes: int
-    mtime_ns: int
-    leads_outside: bool = False
-    """A link in the source's folder to something outside: passed over, for the folder may be a
-    stranger's, and the file not meant."""
-
-
-def list_inputs(source: Source) -> list[InputFile]:
-    """The files of a source, sorted by relative path; an empty list when there are none."""
-    root = _root(source.path)
-    files = []
-    for path in storage.list_files(source.path):
-        relative = os.path.relpath(path, root) if storage.is_local(path) else path[len(root) + 1 :]
-        relative = relative.replace(os.sep, "/")
-        # A name that is not UTF-8 is called by its escaped form, in ids, addresses and records.
-        relative = os.fsencode(relative).decode("utf-8", "backslashreplace")
-        folders = relative.split("/")[:-1]
-        if IGNORED_FOLDERS.isdisjoint(folders):
-            files.append(_input_file(source, path, relative))
-    return sorted(files, key=lambda file: file.relative)
-
-
-def _input_file(source: Source, path: str, relative: str) -> InputFile:
-    size, mtime, outside = 0, 0, False
-    if not storage.is_local(path):
-        size = storage.file_size(path)
-    else:
-        outside = os.path.isdir(source.path) and storage.leads_outside(path, source.path)
-        with contextlib.suppress(OSError):  # what cannot be read is quarantined when it is read
-            size, mtime = os.path.getsize(path), os.stat(path).st_mtime_ns
-    return InputFile(
-        source=source.name,
-        path=path,
-        relative=relative,
-        bytes=size,
-        mtime_ns=mtime,
-        leads_outside=outside,
-    )
-
-
-def _root(path: str) -> str:
-    if not storage.is_local(path):
-        return path.rsplit("/", 1)[0]
-    if os.path.isdir(path):
-        return path
-    folder = os.path.dirname(path)
-    while glob.has_magic(folder) and not os.path.exists(folder):
-        folder = os.path.dirname(folder)
-    return folder or "."
+SPLITS_PER_PART = 8
+"""A split is this much smaller than a part: one large file keeps all workers busy to the end, and
+the chunks of small splits are put together when parts are numbered."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SplitTask:
-    """Files of one source that one task reads, in order."""
+    """Pieces of one source that one task reads, in order."""
 
     run: str
     number: int
     source: Source
-    files: tuple[InputFile, ...]
+    pieces: tuple[Piece, ...]
+    extract: Extract
     fingerprint: str
     part_bytes: int
-    score_fields: tuple[str, ...]
     seed: int
     sample: float | None
     limit: int | None = None
@@ -123,10 +64,11 @@ class SplitTask:
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk:
-    """A part before it has a number."""
+    """Documents of a split that lie in one part."""
 
     stem: str
     file: FileInfo
+    text_bytes: int
     counts: Counts
 
 
@@ -141,18 +83,48 @@ class SplitResult:
     worker: int
 
 
-def split_inputs(files: Sequence[InputFile], part_bytes: int) -> Iterator[tuple[InputFile, ...]]:
-    """Group files of one source, in their order, into splits of about `part_bytes`."""
-    group: list[InputFile] = []
+def split_inputs(
+    source: Source, files: Sequence[InputFile], split_bytes: int
+) -> Iterator[tuple[Piece, ...]]:
+    """Cut the files of one source, in their order, into splits of about `split_bytes`.
+
+    Where to cut follows from names and sizes alone, so that it is known before anything is read. A
+    file that can be entered in the middle is cut into ranges of equal size.
+    """
+    group: list[Piece] = []
     size = 0
-    for file in files:
-        if group and size + file.bytes > part_bytes:
+    for pieces in _units(source, files, split_bytes):
+        whole = sum(piece.file.bytes for piece in pieces) if len(pieces) > 1 else _bytes(pieces[0])
+        if group and size + whole > split_bytes:
             yield tuple(group)
             group, size = [], 0
-        group.append(file)
-        size += file.bytes
+        group += pieces
+        size += whole
     if group:
         yield tuple(group)
+
+
+def _units(
+    source: Source, files: Sequence[InputFile], split_bytes: int
+) -> Iterator[tuple[Piece, ...]]:
+    """What must not be divided further: ranges, files, or all files of a repository."""
+    if source.unit == "repository":
+        ordered = sorted(files, key=lambda file: (repository_of(file), file.relative))
+        for _, together in groupby(ordered, key=repository_of):
+            yield tuple(Piece(file=file) for file in together)
+        return
+    for file in files:
+        if file.bytes <= split_bytes or not can_be_split(source, file.relative):
+            yield (Piece(file=file),)
+            continue
+        n = -(-file.bytes // split_bytes)
+        edges = [file.bytes * i // n for i in range(n)]
+        for start, end in pairwise([*edges, None]):
+            yield (Piece(file=file, start=start or 0, end=end),)
+
+
+def _bytes(piece: Piece) -> int:
+    return (piece.file.bytes if piece.end is None else piece.end) - piece.start
 
 
 def finished_split(task: SplitTask) -> SplitResult | None:
@@ -167,6 +139,7 @@ def finished_split(task: SplitTask) -> SplitResult | None:
         Chunk(
             stem=f"{task.stem}-{i:05d}",
             file=FileInfo(**chunk["file"]),
+            text_bytes=chunk["text_bytes"],
             counts=Counts.from_json(chunk["counts"]),
         )
         for i, chunk in enumerate(plain["chunks"])
@@ -182,9 +155,8 @@ def finished_split(task: SplitTask) -> SplitResult | None:
 
 def run_split(task: SplitTask) -> SplitResult:
     """Read the files of a split into chunks; the receipt is written last."""
-    extract = Extract(scores=task.score_fields)
-    close_other_stages([extract])
-    opened = open_stage(extract)
+    close_other_stages([task.extract])
+    opened = open_stage(task.extract)
     started = opened.cpu_seconds()
     journal = Journal(task.stem)
     writer = _ChunkWriter(task)
@@ -205,7 +177,14 @@ def run_split(task: SplitTask) -> SplitResult:
     )
     receipt = {
         "fingerprint": task.fingerprint,
-        "chunks": [{"file": asdict(c.file), "counts": c.counts.to_json()} for c in result.chunks],
+        "chunks": [
+            {
+                "file": asdict(chunk.file),
+                "text_bytes": chunk.text_bytes,
+                "counts": chunk.counts.to_json(),
+            }
+            for chunk in result.chunks
+        ],
         "skipped": dict(sorted(skipped.items())),
         "cpu_seconds": result.cpu_seconds,
     }
@@ -221,53 +200,36 @@ def _raw_batches(
     failed: list[dict[str, Any]] = []
     size = 0
     found = 0
-    for file in task.files:
-        if file.leads_outside:
-            skipped["link_leads_outside"] += 1
+    for relative, record in read_pieces(task.source, task.pieces):
+        if isinstance(record, Skipped):
+            skipped[record.reason] += 1
             continue
-        _refuse_changed(file)
-        for record in read_file(task.source, file.path, file.relative):
-            if isinstance(record, Skipped):
-                skipped[record.reason] += 1
+        row = _raw_row(task.source, relative, record)
+        if task.sample is not None:
+            ids = pa.array([row["id"]])
+            if id_fraction(ids, task.seed, "sample")[0] >= task.sample:
+                skipped["not_sampled"] += 1
                 continue
-            row = _raw_row(task.source, file, record)
-            if task.sample is not None:
-                ids = pa.array([row["id"]])
-                if id_fraction(ids, task.seed, "sample")[0] >= task.sample:
-                    skipped["not_sampled"] += 1
-                    continue
-            if record.problem:
-                failed.append(_failed_row(row, record.problem))
-            else:
-                rows.append(row)
-                size += len(record.payload)
-            found += 1
-            if len(rows) + len(failed) >= BATCH_ROWS or size >= BATCH_BYTES:
-                yield pa.RecordBatch.from_pylist(rows, schema=RAW_SCHEMA), failed
-                rows, failed, size = [], [], 0
-            if found == task.limit:
-                break
-        _refuse_changed(file)
+        if record.problem:
+            failed.append(_failed_row(row, record.problem))
+        else:
+            rows.append(row)
+            size += len(record.payload)
+        found += 1
+        if len(rows) + len(failed) >= BATCH_ROWS or size >= BATCH_BYTES:
+            yield pa.RecordBatch.from_pylist(rows, schema=RAW_SCHEMA), failed
+            rows, failed, size = [], [], 0
         if found == task.limit:
             break
     if rows or failed:
         yield pa.RecordBatch.from_pylist(rows, schema=RAW_SCHEMA), failed
 
 
-def _refuse_changed(file: InputFile) -> None:
-    """Raise RunError for a file that is not what the run recorded when it began."""
-    if file.mtime_ns:
-        now = (0, 0)
-        with contextlib.suppress(OSError):
-            status = os.stat(file.path)
-            now = (status.st_size, status.st_mtime_ns)
-        if now != (file.bytes, file.mtime_ns):
-            raise RunError(f"{file.path} was changed or removed while the run read its sources")
-
-
-def _raw_row(source: Source, file: InputFile, record: RawDocument) -> dict[str, Any]:
+def _raw_row(source: Source, relative: str, record: RawDocument) -> dict[str, Any]:
     return {
-        "id": document_id(source.name, file.relative, record.locator),
+        "id": first_id(source, relative, record),
+        "relative": relative,
+        "locator": record.locator,
         "payload": record.payload,
         "media": record.media,
         "charset": record.charset,
@@ -302,12 +264,13 @@ class _ChunkWriter:
     def add(self, judged: Judged) -> None:
         """Take over what was judged; fates other than "kept" go to the chunk that is open."""
         self._ledger += judged.ledger
-        kept = judged.counts.kept
-        # Kept documents are counted below, in the chunk where each comes to lie.
-        judged.counts.found -= kept
-        judged.counts.kept = 0
+        # Kept documents are counted below, in the chunk where each comes to lie; the chapters of
+        # a book are documents that were found in it.
+        judged.counts.found -= judged.counts.kept
+        judged.counts.kept = judged.counts.added = 0
         self._counts += judged.counts
-        for batch in judged.kept:
+        batches = [in_reading_order(judged.kept, judged.added)] if judged.added else judged.kept
+        for batch in batches:
             start = 0
             for row, size in enumerate(byte_lengths(batch.column("text"))):
                 self._bytes += int(size)
@@ -330,34 +293,54 @@ class _ChunkWriter:
 
     def _write(self) -> None:
         stem = f"{self.task.stem}-{len(self.chunks):05d}"
-        schema = document_schema(self.task.score_fields)
-        table = pa.Table.from_batches(self._documents, schema=schema)
+        table = pa.Table.from_batches(self._documents, schema=self.task.extract.documents_schema())
         file = storage.write_parquet(f"{stem}.parquet", table)
         ledger = [{**row, "part": -1, "stage": INGEST} for row in self._ledger]
-        rows = pa.Table.from_pylist(ledger, schema=ledger_schema(self.task.score_fields))
+        rows = pa.Table.from_pylist(ledger, schema=ledger_schema(self.task.extract.scores))
         storage.write_parquet(f"{stem}.ledger.parquet", rows)
-        self.chunks.append(Chunk(stem=stem, file=file, counts=self._counts))
+        chunk = Chunk(stem=stem, file=file, text_bytes=self._bytes, counts=self._counts)
+        self.chunks.append(chunk)
         self._documents, self._ledger, self._counts, self._bytes = [], [], Counts(), 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class NumberTask:
-    """A chunk that becomes part `number`."""
+    """Chunks of one source, in order, that become part `number`."""
 
     run: str
-    chunk: Chunk
+    chunks: tuple[Chunk, ...]
     number: int
 
 
-def number_chunk(task: NumberTask) -> None:
-    """Give a chunk its number: the same file under its final name, the number in its ledger."""
-    storage.publish(
-        f"{task.chunk.stem}.parquet", part_path(task.run, f"stages/{INGEST}", task.number)
-    )
-    ledger = storage.read_parquet(f"{task.chunk.stem}.ledger.parquet")
+def parts_of(chunks: Iterable[Chunk], part_bytes: int) -> Iterator[tuple[Chunk, ...]]:
+    """Consecutive chunks of one source, together as long as they fit into a part."""
+    group: list[Chunk] = []
+    size = 0
+    for chunk in chunks:
+        if group and size + chunk.text_bytes > part_bytes:
+            yield tuple(group)
+            group, size = [], 0
+        group.append(chunk)
+        size += chunk.text_bytes
+    if group:
+        yield tuple(group)
+
+
+def number_part(task: NumberTask) -> FileInfo:
+    """Write a part and its ledger under their final names; one chunk stays the file that it is."""
+    documents = part_path(task.run, f"stages/{INGEST}", task.number)
+    if len(task.chunks) == 1:
+        storage.publish(f"{task.chunks[0].stem}.parquet", documents)
+        file = task.chunks[0].file
+    else:
+        tables = [storage.read_parquet(f"{chunk.stem}.parquet") for chunk in task.chunks]
+        file = storage.write_parquet(documents, pa.concat_tables(tables))
+    ledgers = [storage.read_parquet(f"{chunk.stem}.ledger.parquet") for chunk in task.chunks]
+    ledger = pa.concat_tables(ledgers)
     part = pa.array([task.number] * ledger.num_rows, pa.int64())
     ledger = ledger.set_column(ledger.schema.get_field_index("part"), ledger.field("part"), part)
     storage.write_parquet(part_path(task.run, f"ledger/{INGEST}", task.number), ledger)
+    return file
 
 
 def no_documents(source: Source, files: int, skipped: Counter[str]) -> str:

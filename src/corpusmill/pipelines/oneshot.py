@@ -13,11 +13,12 @@ import yaml
 from corpusmill import storage
 from corpusmill.errors import UsageError
 from corpusmill.pipelines.recipe import Recipe, check_recipe, load_recipe, resolve_paths
+from corpusmill.stages.sources import git_trees
 
 WEB = re.compile(
     r"\.(warc|arc|wet|html?|xhtml|jsonl|ndjson|parquet|arrow|feather|csv)(\.(gz|zst))?$", re.I
 )
-BOOK = re.compile(r"\.(epub|txt|text|rst)(\.(gz|zst))?$", re.I)
+BOOK = re.compile(r"\.(epub|pdf|txt|text|md|markdown|rst)(\.(gz|zst))?$", re.I)
 CODE = re.compile(
     r"\.(py|pyi|pyx|ipynb|js|jsx|mjs|ts|tsx|c|h|cc|cpp|cxx|hh|hpp|cs|java|kt|scala|go|rs|rb|php|pl"
     r"|lua|r|jl|swift|m|mm|sh|bash|zsh|sql|hs|ml|ex|exs|erl|clj|lisp|el|vim|f90|asm|s|v|vhd|dart"
@@ -83,6 +84,10 @@ def find_kind(path: str) -> str:
     """`web`, `book` or `code`: what most files there are, by name and, failing that, by magic."""
     votes: Counter[str] = Counter()
     for file in storage.list_files(path)[:10_000]:
+        folder, _, name = file.rpartition("/")
+        if name == "HEAD" and storage.is_local(path) and git_trees.is_repository(folder):
+            votes["code"] += 1  # a bare repository; the files of a checkout speak for themselves
+            continue
         if "/.git/" in file or "/__pycache__/" in file:
             continue
         for kind, pattern in (("web", WEB), ("book", BOOK), ("code", CODE)):

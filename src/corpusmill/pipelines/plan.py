@@ -11,11 +11,12 @@ import xxhash
 
 from corpusmill import storage
 from corpusmill.errors import UsageError, one_of
-from corpusmill.pipelines.ingest import INGEST, InputFile, list_inputs, no_documents
+from corpusmill.pipelines.ingest import INGEST, no_documents
 from corpusmill.pipelines.recipe import Recipe, find_stage
 from corpusmill.privacy.keys import load_key
 from corpusmill.stage import GlobalStage, NarrowStage, SinkStage, Stage
 from corpusmill.stages.sources.extract import Extract
+from corpusmill.stages.sources.listing import InputFile, list_inputs
 from corpusmill.stages.sources.source import Source
 
 
@@ -119,11 +120,7 @@ def checksum_inputs(
         for file in files:
             key = (file.source, file.relative, file.bytes, file.mtime_ns)
             if key not in checksums:
-                try:
-                    readable = not file.leads_outside
-                    checksums[key] = storage.checksum_file(file.path) if readable else "not read"
-                except OSError:
-                    checksums[key] = "unreadable"
+                checksums[key] = _content_of(file)
             result.append(
                 {
                     "source": file.source,
@@ -136,6 +133,25 @@ def checksum_inputs(
     return result
 
 
+def _content_of(file: InputFile) -> str:
+    if file.content or file.skipped or file.problem:
+        return file.content or file.skipped or file.problem
+    try:
+        return storage.checksum_file(file.path)
+    except OSError:
+        return "unreadable"
+
+
+def extraction(recipe: Recipe, inputs: Mapping[str, Sequence[InputFile]]) -> Extract:
+    """The stage that takes the text out of what is read."""
+    names = (file.relative.lower() for files in inputs.values() for file in files)
+    return Extract(
+        scores=score_fields(recipe),
+        sources=tuple(sorted(recipe.sources, key=lambda source: source.name)),
+        with_pdf=any(name.endswith(".pdf") for name in names),
+    )
+
+
 def fingerprints(
     recipe: Recipe, steps: Sequence[Step], inputs: Sequence[Mapping[str, Any]]
 ) -> list[str]:
@@ -143,6 +159,7 @@ def fingerprints(
     sources = [
         {
             **source.model_dump(mode="json", exclude={"path"}),
+            **{name: _contents(paths) for name, paths in source.rule_files().items()},
             "files": [[f["path"], f["xxh3"]] for f in inputs if f["source"] == source.name],
         }
         for source in sorted(recipe.sources, key=lambda source: source.name)
@@ -169,7 +186,7 @@ def stage_settings(stage: Stage) -> dict[str, Any]:
     """A stage's settings with the content of its files and a check value of its secrets."""
     settings = stage.model_dump(mode="json", by_alias=True)
     for name, paths in stage.named_files().items():
-        settings[name] = [[path.rsplit("/", 1)[-1], _content(path)] for path in paths]
+        settings[name] = _contents(paths)
     for name in stage.secret_settings:
         reference = settings.get(name)
         if reference:
@@ -177,6 +194,10 @@ def stage_settings(stage: Stage) -> dict[str, Any]:
             digest = hashlib.blake2b(load_key(reference), digest_size=4, person=b"check value")
             settings[name] = digest.hexdigest()
     return settings
+
+
+def _contents(paths: Sequence[str]) -> list[list[str]]:
+    return [[path.rsplit("/", 1)[-1], _content(path)] for path in paths]
 
 
 def _content(path: str) -> str:

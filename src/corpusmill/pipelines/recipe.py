@@ -227,7 +227,12 @@ def resolve_paths(recipe: Recipe, folder: str) -> Recipe:
             update[name] = resolved[0] if isinstance(value, str) else type(value)(resolved)
         return stage.model_copy(update=update) if update else stage
 
-    sources = [s.model_copy(update={"path": resolve(s.path)}) for s in recipe.sources]
+    def resolve_source(source: Source) -> Source:
+        rules = source.rule_files().items()
+        update: dict[str, Any] = {name: tuple(map(resolve, paths)) for name, paths in rules}
+        return source.model_copy(update={"path": resolve(source.path), **update})
+
+    sources = [resolve_source(source) for source in recipe.sources]
     stages = [resolve_stage(stage) for stage in recipe.stages]
     return recipe.model_copy(update={"sources": tuple(sources), "stages": tuple(stages)})
 

@@ -18,13 +18,15 @@ from corpusmill.pipelines.engines.engine import Engine
 from corpusmill.pipelines.engines.local import LocalEngine
 from corpusmill.pipelines.ingest import (
     INGEST,
-    InputFile,
+    SPLITS_PER_PART,
+    Chunk,
     NumberTask,
     SplitResult,
     SplitTask,
     finished_split,
     no_documents,
-    number_chunk,
+    number_part,
+    parts_of,
     run_split,
     split_inputs,
 )
@@ -49,6 +51,7 @@ from corpusmill.pipelines.part import (
 from corpusmill.pipelines.plan import (
     Step,
     checksum_inputs,
+    extraction,
     find_inputs,
     fingerprints,
     make_steps,
@@ -60,6 +63,7 @@ from corpusmill.pipelines.recipe import Recipe
 from corpusmill.pipelines.verbs import EngineVerbs
 from corpusmill.pipelines.verify import are_shards_there
 from corpusmill.stage import GlobalStage, NarrowStage, Part, SinkStage
+from corpusmill.stages.sources.listing import InputFile
 
 RECIPE_FILE = "recipe.yaml"
 ALWAYS_TOLERATED = 20
@@ -126,6 +130,7 @@ def run(
     for stage in recipe.stages:
         stage.check()
     inputs = find_inputs(recipe, out)
+    extraction(recipe, inputs).check()
     with storage.folder_lock(out):
         _refuse_foreign(out)
         storage.remove_unfinished(out)
@@ -401,18 +406,19 @@ class _Run:
         inputs = self.inputs
         sources = {source.name: source for source in self.recipe.sources}
         part_bytes = max(1, int(self.recipe.part_mb * (1 << 20)))
+        extract = extraction(self.recipe, inputs)
         tasks: list[SplitTask] = []
         for name, files in inputs.items():
-            for group in split_inputs(files, part_bytes):
+            for pieces in split_inputs(sources[name], files, max(1, part_bytes // SPLITS_PER_PART)):
                 tasks.append(
                     SplitTask(
                         run=self.out,
                         number=len(tasks),
                         source=sources[name],
-                        files=group,
+                        pieces=pieces,
+                        extract=extract,
                         fingerprint=self.prints[0],
                         part_bytes=part_bytes,
-                        score_fields=self.score_fields,
                         seed=self.recipe.seed,
                         sample=self.recipe.sample,
                     )
@@ -422,15 +428,15 @@ class _Run:
             results = self._unfinished(tasks, finished_split, run_split)
         else:
             results = self._limited(tasks, self.recipe.limit)
-        chunks = [(result.source, chunk) for result in results for chunk in result.chunks]
+        chunks: dict[str, list[Chunk]] = {name: [] for name in inputs}
         skipped: dict[str, Counter[str]] = {name: Counter() for name in inputs}
-        nothing: list[str] = []
         counts: dict[str, Counts] = {name: Counts() for name in inputs}
         for result in results:
+            chunks[result.source.name] += result.chunks
             skipped[result.source.name] += result.skipped
-        for source, chunk in chunks:
-            counts[source.name] += chunk.counts
+        nothing: list[str] = []
         for name in inputs:
+            counts[name] = sum((chunk.counts for chunk in chunks[name]), Counts())
             counts[name].skipped = skipped[name]
             if not counts[name].found:
                 nothing.append(no_documents(sources[name], len(inputs[name]), skipped[name]))
@@ -439,18 +445,23 @@ class _Run:
         if self.recipe.limit is None:  # else they may just not have been read
             for text in nothing:
                 self._note(text)
-        self.engine.map(
-            number_chunk,
-            [NumberTask(run=self.out, chunk=c, number=i) for i, (_, c) in enumerate(chunks)],
+        parts = [
+            (sources[name], group)
+            for name in inputs
+            for group in parts_of(chunks[name], part_bytes)
+        ]
+        files_of_parts = self.engine.map(
+            number_part,
+            [NumberTask(run=self.out, chunks=c, number=i) for i, (_, c) in enumerate(parts)],
         )
-        self.record.parts = [{"source": s.name, "kind": s.kind} for s, _ in chunks]
+        self.record.parts = [{"source": s.name, "kind": s.kind} for s, _ in parts]
         self._finish(
             StageRecord(
                 name=INGEST,
                 fingerprint=self.prints[0],
                 counts=sum(counts.values(), Counts()),
                 sources=counts,
-                parts=[chunk.file for _, chunk in chunks],
+                parts=files_of_parts,
                 cpu_seconds=sum(result.cpu_seconds for result in results),
                 wall_seconds=time.monotonic() - started,
                 workers_seen=len({result.worker for result in results} - {0}),

@@ -10,9 +10,9 @@ from corpusmill.stages.sources import sniff
 from corpusmill.stages.sources.languages import programming_language
 from corpusmill.stages.sources.limits import MAX_PAYLOAD
 from corpusmill.stages.sources.source import Source
-from corpusmill.storage import open_read
+from corpusmill.storage import is_local, open_read
 
-Media = Literal["html", "text", "extracted", "epub", "code"]
+Media = Literal["html", "text", "extracted", "epub", "pdf", "code", "notebook", "repository"]
 """What the payload is. `text` is a text file in any charset, perhaps a book with front matter;
 `extracted` is UTF-8 text that the source holds ready, and stays as it is."""
 
@@ -49,6 +49,8 @@ Found = RawDocument | Skipped
 RAW_SCHEMA = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),
+        pa.field("relative", pa.string(), nullable=False),
+        pa.field("locator", pa.string(), nullable=False),
         pa.field("payload", pa.large_binary(), nullable=False),
         pa.field("media", pa.string(), nullable=False),
         pa.field("charset", pa.string()),
@@ -73,38 +75,55 @@ def refused(relative: str, problem: str, locator: str = "") -> RawDocument:
     )
 
 
-IGNORED_FOLDERS = {".git", ".hg", ".svn", "__pycache__"}
-"""Folders whose files are about the code, not the code."""
-
 _HEAD = 65_536
 
 
-def read_file(source: Source, path: str, relative: str) -> Iterator[Found]:
-    """Every document in one file of a source, in the order of the file.
+def read_file(
+    source: Source, path: str, relative: str, start: int = 0, end: int | None = None
+) -> Iterator[Found]:
+    """Every document that begins in [start, end) of one file of a source, in the order of the file.
+
+    Consecutive ranges give together what the whole file gives. A file whose format cannot be
+    entered in the middle belongs to the range that has its first byte.
 
     Args:
         source: the source as the recipe has it.
         path: where the file is; local path or URL.
         relative: its path below the source's root, by which documents are called.
+        start: first byte of the range, in the file as it is stored.
+        end: first byte behind the range; None for the end of the file.
 
     Content never raises: what is wrong with it is in what is yielded. An OSError while reading,
     after the file could be opened, is the storage's and does raise.
     """
-    if IGNORED_FOLDERS.intersection(relative.split("/")):
-        yield Skipped(reason="ignored_folder", locator="")
-        return
     try:
         stream = open_read(path)
         head = stream.read(_HEAD)
-    except OSError:
-        yield refused(relative, "unreadable_file")
+    except OSError as error:
+        if not is_local(path) and not isinstance(error, FileNotFoundError | PermissionError):
+            raise  # the store does not answer: the file may be sound
+        if start == 0:
+            yield refused(relative, "unreadable_file")
         return
     with stream:
         stream.seek(0)
-        yield from _read(source, stream, head, relative)
+        yield from _read(source, stream, head, relative, start, end)
 
 
-def _read(source: Source, stream: IO[bytes], head: bytes, relative: str) -> Iterator[Found]:
+def can_be_split(source: Source, relative: str) -> bool:
+    """Whether, by its name, a file can be read in several ranges."""
+    name = relative.lower().rpartition("/")[2]
+    if source.kind == "code":
+        return False
+    return sniff.suffix(name) in (".warc", ".wet", ".arc") or name.endswith(_SPLIT_TABLES)
+
+
+_SPLIT_TABLES = (".jsonl", ".ndjson", ".parquet")
+
+
+def _read(
+    source: Source, stream: IO[bytes], head: bytes, relative: str, start: int, end: int | None
+) -> Iterator[Found]:
     from corpusmill.stages.sources import archives, tables, web_archive
     from corpusmill.stages.sources.streams import unpacked_head
 
@@ -112,17 +131,19 @@ def _read(source: Source, stream: IO[bytes], head: bytes, relative: str) -> Iter
         yield Skipped(reason="empty_file", locator="")
         return
     first = unpacked_head(head)
-    end = sniff.suffix(relative)
+    suffix = sniff.suffix(relative)
     code = source.kind == "code"
     # In a folder of code a table is data; a code source that names tables itself has code in them.
     as_table = not code or sniff.suffix(source.path) in sniff.TABLE_SUFFIXES
-    if not code and (first.startswith(b"WARC/") or end in (".warc", ".wet", ".wat")):
-        yield from web_archive.read_web_archive(stream, relative, arc=False)
-    elif not code and (first.startswith(b"filedesc://") or end == ".arc"):
-        yield from web_archive.read_web_archive(stream, relative, arc=True)
-    elif as_table and (end in sniff.TABLE_SUFFIXES or head.startswith((b"PAR1", b"ARROW1"))):
-        yield from tables.read_table(source, stream, head, relative)
-    elif head.startswith(sniff.ZIP_MAGICS) and end != ".epub" and not sniff.is_epub(head):
+    if not code and (first.startswith(b"WARC/") or suffix in (".warc", ".wet", ".wat")):
+        yield from web_archive.read_web_archive(stream, relative, arc=False, start=start, end=end)
+    elif not code and (first.startswith(b"filedesc://") or suffix == ".arc"):
+        yield from web_archive.read_web_archive(stream, relative, arc=True, start=start, end=end)
+    elif as_table and (suffix in sniff.TABLE_SUFFIXES or head.startswith((b"PAR1", b"ARROW1"))):
+        yield from tables.read_table(source, stream, head, relative, start, end)
+    elif start > 0:
+        return
+    elif head.startswith(sniff.ZIP_MAGICS) and suffix != ".epub" and not sniff.is_epub(head):
         yield from archives.read_zip(source, stream, relative)
     elif sniff.is_tar(first):
         yield from archives.read_tar(source, stream, head, relative)
@@ -155,8 +176,10 @@ def whole_file(source: Source, relative: str, payload: bytes, member: str = "") 
     if source.kind == "code":
         if sniff.looks_binary(payload):
             return Skipped(reason="binary", locator=member)
-        media = "code"
+        media = "notebook" if end == ".ipynb" else "code"
         metadata["programming_language"] = programming_language(name)
+    elif payload.startswith(b"%PDF-"):
+        media = "pdf"
     elif end == ".epub" or sniff.is_epub(payload):
         if not payload.startswith(sniff.ZIP_MAGICS):
             return refused(relative, "not_a_zip", member)

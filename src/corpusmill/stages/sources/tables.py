@@ -5,9 +5,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
+from corpusmill.stages.sources import sniff
 from corpusmill.stages.sources.limits import MAX_PAYLOAD
 from corpusmill.stages.sources.records import Found, RawDocument, place, refused
-from corpusmill.stages.sources.sniff import suffix
 from corpusmill.stages.sources.source import Source
 from corpusmill.stages.sources.streams import Damaged, Unpacked
 
@@ -24,24 +24,57 @@ _ROWS = 256
 """Rows read from Parquet at once; texts may be long."""
 
 
-def read_table(source: Source, stream: IO[bytes], head: bytes, relative: str) -> Iterator[Found]:
-    """The rows of a file whose format is told by magic, else by name."""
-    end = suffix(relative)
-    if head.startswith(b"PAR1") or end == ".parquet":
-        yield from _read_parquet(source, stream, relative)
-    elif head.startswith(b"ARROW1") or end in (".arrow", ".feather"):
-        yield from _read_arrow(source, stream, relative)
-    elif end == ".csv":
-        yield from _read_csv(source, Unpacked(stream, head), relative)
+def read_table(
+    source: Source,
+    stream: IO[bytes],
+    head: bytes,
+    relative: str,
+    start: int = 0,
+    end: int | None = None,
+) -> Iterator[Found]:
+    """The rows that begin in [start, end) of a file whose format is told by magic, else by name.
+
+    A row group of Parquet and a line of plain JSONL begin where their first byte is; what can only
+    be read from the front belongs to the range that begins there.
+    """
+    suffix = sniff.suffix(relative)
+    if head.startswith(b"PAR1") or suffix == ".parquet":
+        yield from _read_parquet(source, stream, relative, start, end)
+    elif head.startswith(b"ARROW1") or suffix in (".arrow", ".feather"):
+        if start == 0:
+            yield from _read_arrow(source, stream, relative)
+    elif suffix == ".csv":
+        if start == 0:
+            yield from _read_csv(source, Unpacked(stream, head), relative)
+    elif sniff.is_packed(head):
+        if start == 0:
+            lines = _lines(Unpacked(stream, head))
+            yield from _read_jsonl(source, lines, relative, strict=suffix != ".json")
     else:
-        yield from _read_jsonl(source, Unpacked(stream, head), relative, strict=end != ".json")
+        lines = _lines_from(stream, head, start, end)
+        yield from _read_jsonl(source, lines, relative, strict=suffix != ".json")
 
 
-def _lines(reader: Unpacked) -> Iterator[tuple[int, bytes | None, bool]]:
-    """Every line of a stream: its offset, its bytes (None when longer than MAX_PAYLOAD), and
-    whether it was all there (damage to the stream cuts the last one)."""
+Line = tuple[int, bytes | None, bool]
+"""A line's offset, its bytes (None when longer than MAX_PAYLOAD), and whether it was all there
+(damage to the stream cuts the last one)."""
+
+
+def _lines_from(stream: IO[bytes], head: bytes, start: int, end: int | None) -> Iterator[Line]:
+    """The lines of a plain stream that begin in [start, end)."""
+    stream.seek(max(0, start - 1))
+    lines = _lines(Unpacked(stream, head), max(0, start - 1))
+    if start > 0:
+        next(lines, None)  # what ends before `start`, be it an empty line, began before it
+    for line in lines:
+        if end is not None and line[0] >= end:
+            return
+        yield line
+
+
+def _lines(reader: Unpacked, at: int = 0) -> Iterator[Line]:
+    """Every line of a stream whose first byte has the offset `at`."""
     buffer = bytearray()
-    at = 0  # of the buffer's first byte
     long_line: int | None = None  # where a line began that is too long to be held
     damaged = False
     while True:
@@ -73,11 +106,11 @@ def _lines(reader: Unpacked) -> Iterator[tuple[int, bytes | None, bool]]:
 
 
 def _read_jsonl(
-    source: Source, reader: Unpacked, relative: str, *, strict: bool
+    source: Source, lines: Iterator[Line], relative: str, *, strict: bool
 ) -> Iterator[Found]:
     """`strict`: every line is a record. Otherwise the first line tells whether the file is JSONL at
     all; one JSON value over many lines would else be one bad record per line."""
-    for offset, line, whole in _lines(reader):
+    for offset, line, whole in lines:
         if not whole:
             yield refused(relative, "truncated_record", str(offset))
             return
@@ -138,23 +171,40 @@ def _from_row(source: Source, relative: str, locator: str, row: Mapping[str, Any
     )
 
 
-def _read_parquet(source: Source, stream: IO[bytes], relative: str) -> Iterator[Found]:
+def _read_parquet(
+    source: Source, stream: IO[bytes], relative: str, start: int, end: int | None
+) -> Iterator[Found]:
+    """The rows of the row groups that begin in the range; a damaged group costs its own rest."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    first = 0  # row of the group
     row = 0
     try:
         file = pq.ParquetFile(stream)
         names = [name for name in _wanted(source) if name in file.schema_arrow.names]
-        if source.text not in names:
-            yield refused(relative, "no_text_column")
-            return
-        for batch in file.iter_batches(batch_size=_ROWS, columns=names, use_threads=False):
-            for values in batch.to_pylist():
-                yield _from_row(source, relative, str(row), values)
-                row += 1
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
-        yield _unreadable(error, relative, row)
+        if start == 0:
+            yield _unreadable(error, relative, 0)
+        return
+    if source.text not in names:
+        if start == 0:
+            yield refused(relative, "no_text_column")
+        return
+    for group in range(file.metadata.num_row_groups):
+        facts = file.metadata.row_group(group)
+        row, first = first, first + facts.num_rows
+        column = facts.column(0)
+        begins = max(0, column.dictionary_page_offset or column.data_page_offset)
+        if begins < start or (end is not None and begins >= end):
+            continue
+        try:
+            for batch in file.iter_batches(_ROWS, [group], names, use_threads=False):
+                for values in batch.to_pylist():
+                    yield _from_row(source, relative, str(row), values)
+                    row += 1
+        except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+            yield _unreadable(error, relative, row)
 
 
 def _read_arrow(source: Source, stream: IO[bytes], relative: str) -> Iterator[Found]:
