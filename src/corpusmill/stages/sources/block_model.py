@@ -14,7 +14,7 @@ from importlib.resources import files
 import numpy as np
 
 from corpusmill.stages.sources.block_features import FloatArray, page_features
-from corpusmill.stages.sources.blocks import Blocks
+from corpusmill.stages.sources.blocks import ASIDE, FOOTER, FORM, HEADER, NAV, Blocks
 
 INPUT_STEP = 1 / 16
 """Of a feature, in standard deviations."""
@@ -32,6 +32,8 @@ SWITCH = 0.7
 F1 0.966 at 0, 0.973 at 0.5, 0.971 at 1, 0.968 at 2 (`benchmarks/train_blocks.py`)."""
 _CERTAIN = 6.0
 """Log-odds beyond which a block counts no more."""
+
+_BESIDE = ASIDE | FOOTER | FORM | HEADER | NAV
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,21 @@ def network() -> Network:
 
 
 def body_of(blocks: Blocks) -> list[int]:
-    """Numbers of the blocks that make up the article, in order; none if the page has none."""
+    """Numbers of the blocks that make up the article, in order.
+
+    Where the network finds none, every block that is no link and stands in no place for menus: a
+    page of two lines has no article, and is still all that somebody wrote.
+    """
     if not blocks.texts:
         return []
-    return choose_runs(network().log_odds(page_features(blocks)).tolist())
+    chosen = choose_runs(network().log_odds(page_features(blocks)).tolist())
+    return chosen or [
+        number
+        for number, (text, linked, container) in enumerate(
+            zip(blocks.texts, blocks.linked, blocks.containers, strict=True)
+        )
+        if 2 * linked < len(text) and not blocks.inherited[container] & _BESIDE
+    ]
 
 
 def choose_runs(log_odds: list[float], switch: float = SWITCH) -> list[int]:

@@ -8,24 +8,33 @@ decided from these (`block_features.py`, `block_model.py`).
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 _LINE = "\x0b"
 """Stands for <br> until a block is finished; a control character that no page has left."""
 
-_UNSEEN = frozenset(
-    "script style noscript template iframe frame frameset noframes object embed applet svg canvas"
-    " audio video map area select option optgroup button textarea input datalist progress meter"
-    " head title meta link base param source track img dialog".split()
-)
-"""Elements whose content a browser does not show as text of the page."""
+_UNSEEN, _BREAK, _RULE, _INLINE, _LINK, _SET_APART = range(6)
+_KINDS = {
+    "a": _LINK,
+    "br": _BREAK,
+    "hr": _RULE,
+    # what a browser does not show as text of the page
+    **dict.fromkeys(
+        ["script", "style", "noscript", "template", "iframe", "frame", "frameset", "noframes", "object", "embed", "applet", "svg", "canvas", "audio", "video", "map", "area", "select", "option", "optgroup", "button", "textarea", "input", "datalist", "progress", "meter", "head", "title", "meta", "link", "base", "param", "source", "track", "img", "dialog"],
+        _UNSEEN,
+    ),
+    # what stands in a line with the text around it
+    **dict.fromkeys(
+        ["abbr", "acronym", "b", "bdi", "bdo", "big", "blink", "cite", "code", "data", "del", "dfn", "em", "font", "i", "ins", "kbd", "label", "mark", "nobr", "q", "rb", "rp", "rt", "rtc", "ruby", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time", "tt", "u", "var", "wbr"],
+        _INLINE,
+    ),
+}
+"""How each element stands to the text around it; all others are set apart from it."""
 
-_INLINE = frozenset(
-    "abbr acronym b bdi bdo big blink cite code data del dfn em font i ins kbd label mark nobr q rb"
-    " rp rt rtc ruby s samp small span strike strong sub sup time tt u var wbr".split()
-)
+_ARTICLE_KINDS = {**_KINDS, "nav": _RULE, "footer": _RULE}
+"""The same where menus are of no interest: they part what is before from what is after."""
 
 # What a container is, and is called: bits, of which elements inherit those of the ones above.
 ARTICLE, MAIN, HEADER, FOOTER, NAV, ASIDE, FORM, FIGURE, CAPTION = (1 << k for k in range(9))
@@ -117,62 +126,64 @@ BODY = 1 << (NUM_BITS - 1)
 
 _EACH_HINT = tuple(re.compile(pattern) for pattern in _HINTS)
 _WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+")
-_WHOSE = frozenset("article story post entry blog news page main rich".split())
-_WHAT = frozenset("body content text copy".split())
+_WHOSE = frozenset(["article", "story", "post", "entry", "blog", "news", "page", "main", "rich"])
+_WHAT = frozenset(["body", "content", "text", "copy"])
 _MAX_NAME = 200
 """Characters of an element's class and id that are looked at."""
 
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Blocks:
     """The blocks of a page, in order, and its containers, each after the one it stands in."""
 
-    texts: list[str] = field(default_factory=list)
-    containers: list[int] = field(default_factory=list)
+    texts: Sequence[str]
+    containers: Sequence[int]
     """Of each block: the number of its container."""
-    linked: list[int] = field(default_factory=list)
+    linked: Sequence[int]
     """Of each block: characters inside links."""
 
-    parents: list[int] = field(default_factory=list)
+    parents: Sequence[int]
     """Of each container: the number of the one around it; the first is its own."""
-    depths: list[int] = field(default_factory=list)
-    tags: list[str] = field(default_factory=list)
-    own: list[int] = field(default_factory=list)
+    depths: Sequence[int]
+    tags: Sequence[str]
+    own: Sequence[int]
     """Of each container: bits of what it is."""
-    inherited: list[int] = field(default_factory=list)
+    inherited: Sequence[int]
     """Of each container: bits of what it and those around it are."""
-    signatures: list[int] = field(default_factory=list)
+    signatures: Sequence[int]
     """Of each container: a number that containers of equal tag and class in a container of equal
     tag and class share."""
-    ends: list[int] = field(default_factory=list)
+    ends: Sequence[int]
     """Of each container: the number after that of the last container inside."""
 
 
-def find_blocks(tree: Any) -> Blocks:
-    """The blocks of a parsed page (an lxml tree without comments, nested within limits)."""
-    blocks = Blocks()
-    parents, depths, tags = blocks.parents, blocks.depths, blocks.tags
-    own, inherited, signatures, ends = (
-        blocks.own,
-        blocks.inherited,
-        blocks.signatures,
-        blocks.ends,
-    )
+def find_blocks(tree: Any, *, all_text: bool = False) -> Blocks:
+    """The blocks of a parsed page (an lxml tree without comments, nested within limits).
+
+    Without `all_text`, `nav` and `footer` are passed over. After parsing it is the dearest part of
+    extraction: hence the table of kinds, the names for calls, and the care for empty text.
+    """
+    texts: list[str] = []
+    containers: list[int] = []
+    links: list[int] = []
+    # of each container: parent, depth, tag, bits, inherited bits, signature
+    rows: list[tuple[int, int, str, int, int, int]] = []
+    ends: list[int] = []
     names: dict[tuple[str | None, str | None], int] = {}
     shapes: dict[tuple[int, str, str | None], int] = {}
     pieces: list[str] = []
+    add, tag_bits = pieces.append, _TAGS.get
+    kind_of = _KINDS.get if all_text else _ARTICLE_KINDS.get
     linked = 0
     in_link = False
 
-    def finish(container: int) -> None:
+    def finish(container: int, bits: int) -> None:
         nonlocal linked
-        if not pieces:
-            return
         text = "".join(pieces)
         pieces.clear()
-        if inherited[container] & PRE:
+        if bits & PRE:
             text = text.replace(_LINE, "\n").strip("\n") if text.strip() else ""
         elif _LINE in text:
             lines = (" ".join(line.split()) for line in text.split(_LINE))
@@ -180,96 +191,97 @@ def find_blocks(tree: Any) -> Blocks:
         else:
             text = " ".join(text.split())
         if text:
-            blocks.texts.append(text)
-            blocks.containers.append(container)
-            blocks.linked.append(min(linked, len(text)))
+            texts.append(text)
+            containers.append(container)
+            links.append(min(linked, len(text)))
         linked = 0
 
-    def enter(element: Any, tag: str, parent: int) -> int:
-        name = element.get("class")
-        key = (name, element.get("id"))
+    def enter(element: Any, tag: str, parent: int, depth: int, above: int, shape: int) -> None:
+        """Walk through an element that is set apart, as a container."""
+        nonlocal linked
+        get = element.get
+        name = get("class")
+        key = (name, get("id"))
         bits = names.get(key)
         if bits is None:
             bits = names[key] = hints(*key)
-        bits |= _TAGS.get(tag, 0)
-        role = element.get("role")
+        bits |= tag_bits(tag, 0)
+        role = get("role")
         if role:
             bits |= _ROLES.get(role, 0)
-        number = len(parents)
-        parents.append(parent)
-        depths.append(depths[parent] + 1 if number else 0)
-        tags.append(tag)
-        own.append(bits)
-        inherited.append(bits | (inherited[parent] if number else 0))
-        shape = (signatures[parent] if number else -1, tag, name)
-        signatures.append(shapes.setdefault(shape, len(shapes)))
+        number = len(rows)
+        above |= bits
+        shape = shapes.setdefault((shape, tag, name), len(shapes))
+        rows.append((parent, depth, tag, bits, above, shape))
         ends.append(0)
-        return number
+        text = element.text
+        if text and not text.isspace():
+            add(text)
+            if in_link:
+                linked += len(text)
+        if len(element):
+            walk(element, number, depth + 1, above, shape)
+        if pieces:
+            finish(number, above)
+        ends[number] = len(rows)
 
-    def walk(element: Any, container: int) -> None:
+    def walk(element: Any, container: int, depth: int, bits: int, shape: int) -> None:
         nonlocal linked, in_link
         for child in element:
             tag = child.tag
-            if tag in _UNSEEN:
+            kind = kind_of(tag, _SET_APART)
+            if kind >= _INLINE and is_hidden(child):
                 pass
-            elif tag == "br":
-                if pieces and pieces[-1] == _LINE and not inherited[container] & PRE:
-                    finish(container)  # an empty line between two paragraphs
-                else:
-                    pieces.append(_LINE)
-            elif tag == "hr":
-                finish(container)
-            elif is_hidden(child):
-                pass
-            elif tag in _INLINE:
+            elif kind == _SET_APART:
+                if pieces:
+                    finish(container, bits)
+                enter(child, tag, container, depth, bits, shape)
+            elif kind == _INLINE or kind == _LINK:
+                outer = in_link
+                in_link = outer or kind == _LINK
                 text = child.text
-                if text:
-                    pieces.append(text)
+                if text and (pieces or not text.isspace()):
+                    add(text)
                     if in_link:
                         linked += len(text)
-                walk(child, container)
-            elif tag == "a":
-                outer, in_link = in_link, True
-                text = child.text
-                if text:
-                    pieces.append(text)
-                    linked += len(text)
-                walk(child, container)
+                if len(child):
+                    walk(child, container, depth, bits, shape)
                 in_link = outer
-            else:
-                finish(container)
-                number = enter(child, tag, container)
-                text = child.text
-                if text:
-                    pieces.append(text)
-                    if in_link:
-                        linked += len(text)
-                walk(child, number)
-                finish(number)
-                ends[number] = len(parents)
+            elif kind == _BREAK:
+                if pieces and pieces[-1] == _LINE and not bits & PRE:
+                    finish(container, bits)  # an empty line between two paragraphs
+                elif pieces or bits & PRE:
+                    add(_LINE)
+            elif kind == _RULE and pieces:
+                finish(container, bits)
             tail = child.tail
-            if tail:
-                if pieces and pieces[-1] == _LINE and tail.isspace():
-                    continue  # a line break between two of them does not part them
-                pieces.append(tail)
+            # space goes before nothing, and a break after a break is one whatever is between
+            if tail and not (tail.isspace() and (not pieces or pieces[-1] == _LINE)):
+                add(tail)
                 if in_link:
                     linked += len(tail)
 
-    root = enter(tree, str(tree.tag), 0)
-    if tree.text:
-        pieces.append(tree.text)
-    walk(tree, root)
-    finish(root)
-    ends[root] = len(parents)
-    return blocks
+    enter(tree, str(tree.tag), 0, 0, 0, -1)
+    parents, depths, tags, own, inherited, signatures = zip(*rows, strict=True)
+    return Blocks(
+        texts=texts,
+        containers=containers,
+        linked=links,
+        parents=parents,
+        depths=depths,
+        tags=tags,
+        own=own,
+        inherited=inherited,
+        signatures=signatures,
+        ends=ends,
+    )
 
 
 def is_hidden(element: Any) -> bool:
     """Whether the element itself says that it is not shown."""
-    style = element.get("style")
-    if style and _HIDDEN.search(style):
-        return True
-    return element.get("hidden") is not None
+    get = element.get
+    style = get("style")
+    return bool(style and _HIDDEN.search(style)) or get("hidden") is not None
 
 
 def hints(name: str | None, identifier: str | None) -> int:

@@ -22,8 +22,8 @@ FAVOURS = ("precision", "balance", "recall")
 class Page:
     """A page that keeps the limits of `limits.py`."""
 
-    source: str
-    """As decoded, without characters that XML has no place for."""
+    source: bytes
+    """In UTF-8, without characters that XML has no place for."""
     tree: Any
     """Its lxml tree, without comments and processing instructions; extractors may change it, so
     metadata is read before."""
@@ -68,7 +68,7 @@ def _blocks(_: str) -> Extractor:
 def _none(_: str) -> Extractor:
     from corpusmill.stages.sources.blocks import find_blocks, render
 
-    return lambda page: render(find_blocks(page.tree))
+    return lambda page: render(find_blocks(page.tree, all_text=True))
 
 
 def _resiliparse(_: str) -> Extractor:
@@ -92,7 +92,7 @@ def _trafilatura(favor: str) -> Extractor:
 
     def extract(page: Page) -> str:
         # its own kind of elements
-        tree = html.document_fromstring(page.source.encode(), parser)
+        tree = html.document_fromstring(page.source, parser)
         document = bare_extraction(
             tree,
             favor_precision=favor == "precision",

@@ -18,7 +18,8 @@ from corpusmill.stages.sources.limits import (
 )
 from corpusmill.stages.sources.page_metadata import meta_tags, page_metadata
 
-_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+_NOT_XML = bytes([*range(9), 11, 12, *range(14, 32), 127])
+_NO_CHARACTERS = ("\ufffe".encode(), "\uffff".encode())
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
 
 
@@ -78,13 +79,16 @@ def parse_html(payload: bytes, charset: str | None) -> Page | None:
     tags = payload.count(b"<")
     if tags > MAX_TAGS:
         raise Refused("too_many_nodes", tags, MAX_TAGS)
-    source = _NOT_XML.sub("", _DECLARATION.sub("", decode_html(payload, charset)))
+    text = _DECLARATION.sub("", decode_html(payload, charset))
+    source = text.encode("utf-8", "replace").translate(None, _NOT_XML)
+    for character in _NO_CHARACTERS:
+        source = source.replace(character, b"")
     parser = etree.HTMLParser(
         encoding="utf-8", collect_ids=False, remove_comments=True, remove_pis=True, huge_tree=False
     )
     tree: Any
     try:
-        tree = etree.fromstring(source.encode(), parser)
+        tree = etree.fromstring(source, parser)
     except (etree.ParserError, etree.XMLSyntaxError):  # nothing in it
         tree = None
     if exceeds_depth(parser):

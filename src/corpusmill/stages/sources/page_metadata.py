@@ -60,7 +60,7 @@ _EARLIEST, _LATEST = "1995-01-01", "2100-01-01"
 
 _IN_URL = re.compile(r"\D((?:19|20)\d\d)[/_-](0?[1-9]|1[0-2])[/_-](0?[1-9]|[12]\d|3[01])(?:\D|$)")
 _NUMERIC = re.compile(r"\s*((?:19|20)\d\d)([-/.]?)(\d\d)\2(\d\d)(?:\D|$)")
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _MONTH = "|".join(_MONTHS)
 _DAY_FIRST = re.compile(rf"(?:\D|^)(\d\d?)[. -]+({_MONTH})[a-z]*\.?,?[ -]+((?:19|20)\d\d)", re.I)
 _MONTH_FIRST = re.compile(rf"\b({_MONTH})[a-z]*\.? (\d\d?)(?:st|nd|rd|th)?,? ((?:19|20)\d\d)", re.I)
@@ -92,7 +92,7 @@ def page_metadata(
         uri: its address.
         crawl_date: ISO 8601, or empty; later dates are none of the page's.
     """
-    title = page.tree.find(".//title")
+    title = next(page.tree.iter("title"), None)
     url = uri if uri.startswith(("http://", "https://")) else ""
     bounds = (_EARLIEST, crawl_date[:10] or _LATEST)
     author = _first(meta, _AUTHOR)
@@ -129,7 +129,7 @@ def _host(url: str) -> str:
 
 def _licence(page: Page, meta: Mapping[str, list[str]]) -> str:
     """The Creative Commons licence that the page names: marked as its licence, else any."""
-    if "creativecommons.org" not in page.source.lower():
+    if b"creativecommons.org" not in page.source.lower():
         return ""
     marked: list[str] = []
     others: list[str] = []
