@@ -23,10 +23,11 @@ from corpusmill.filters.repeats import (
     hash_slots,
     kept_plain,
     rolled_hashes,
+    window_hashes,
 )
 from corpusmill.filters.shingles import word_hashes, words
 from corpusmill.stages.occurrences import OCCURRENCES
-from corpusmill.stages.substrings import Substrings, repeated_windows
+from corpusmill.stages.substrings import Substrings, places, repeated_windows
 
 
 def run(
@@ -299,17 +300,16 @@ def test_every_repeated_window_is_a_candidate(texts: list[str], length: int) -> 
             grams[np.unique(anchors_of(grams, length - size + 1))].view(np.int64).tolist()
         )
     keys = np.array([key for key, count in counts.items() if count > 1], np.int64)
-    texts_of, at, key, check = candidate_windows(
-        hashes.hashes, hashes.offsets, length, keys, hash_slots(keys)
-    )
-    found = {(int(t), int(a)) for t, a in zip(texts_of, at, strict=True)}
+    wanted = candidate_windows(hashes.hashes, hashes.offsets, length, keys, hash_slots(keys))
+    starts = np.flatnonzero(wanted)
+    texts_of, at = places(hashes.offsets, starts)
+    found = set(zip(texts_of.tolist(), at.tolist(), strict=True))
     everything = [w for words_of in by_text for w in windows(words_of, length)]
     for number, words_of in enumerate(by_text):
         for place, window in enumerate(windows(words_of, length)):
             if everything.count(window) > 1:
                 assert (number, place) in found
-    pairs = {
-        tuple(by_text[t][a : a + length]): (k, c)
-        for t, a, k, c in zip(texts_of, at, key, check, strict=True)
-    }
-    assert len(set(pairs.values())) == len(pairs)
+    # Equal windows have equal hashes, and others have others.
+    contents = [tuple(by_text[t][a : a + length]) for t, a in zip(texts_of, at, strict=True)]
+    pairs = list(zip(*window_hashes(hashes.hashes, starts, length), strict=True))
+    assert len(set(pairs)) == len(set(contents)) == len(set(zip(contents, pairs, strict=True)))

@@ -208,63 +208,52 @@ def find_all(
 @numba.njit(cache=True, nogil=True)
 def candidate_windows(
     words: Hashes, offsets: Numbers, length: int, keys: Numbers, slots: Numbers
-) -> tuple[Numbers, Numbers, Numbers, Numbers]:
-    """The windows whose anchors are among `keys`: text, position, key and check of each."""
-    room = 1024
-    out = np.empty((4, room), np.int64)
-    n = 0
+) -> npt.NDArray[np.bool_]:
+    """The words with which windows begin whose anchors are among `keys`; shape [words]."""
+    wanted = np.zeros(words.size, np.bool_)
     size = gram_length(length)
     for text in range(offsets.size - 1):
-        own = words[offsets[text] : offsets[text + 1]]
-        grams = rolled_hashes(own, size)
-        windows = rolled_hashes(own, length)
-        last, wanted = -1, False
-        places = anchors_of(grams, length - size + 1)
-        for at in range(places.size):
-            if places[at] != last:
-                last = places[at]
-                wanted = _has(np.int64(grams[last]), keys, slots)
-            if wanted:
-                if n == room:
-                    wider = np.empty((4, 2 * room), np.int64)
-                    wider[:, :room] = out
-                    out, room = wider, 2 * room
-                out[0, n] = text
-                out[1, n] = at
-                out[2, n] = np.int64(windows[at])
-                out[3, n] = np.int64(run_hash(own[at : at + length], CHECK))
-                n += 1
-    return out[0, :n].copy(), out[1, :n].copy(), out[2, :n].copy(), out[3, :n].copy()
+        first = offsets[text]
+        grams = rolled_hashes(words[first : offsets[text + 1]], size)
+        last, is_wanted = -1, False
+        for place in anchors_of(grams, length - size + 1):
+            if place != last:
+                is_wanted = _has(np.int64(grams[place]), keys, slots)
+                last = place
+            wanted[first] = is_wanted
+            first += 1
+    return wanted
+
+
+@numba.njit(cache=True, nogil=True)
+def window_hashes(words: Hashes, starts: Numbers, length: int) -> tuple[Numbers, Numbers]:
+    """Key and check of the windows that begin with these words; shape [starts] both."""
+    keys, checks = np.empty(starts.size, np.int64), np.empty(starts.size, np.int64)
+    for i in range(starts.size):
+        window = words[starts[i] : starts[i] + length]
+        keys[i] = np.int64(rolled_hashes(window, length)[0])
+        checks[i] = np.int64(run_hash(window, CHECK))
+    return keys, checks
 
 
 @numba.njit(cache=True, nogil=True)
 def known_windows(
     words: Hashes, offsets: Numbers, length: int, keys: Numbers, checks: Numbers, slots: Numbers
-) -> tuple[Numbers, Numbers, Numbers]:
-    """The windows that are among the pairs of `keys` and `checks`: text, position, row there."""
-    room = 1024
-    out = np.empty((3, room), np.int64)
-    n = 0
+) -> Numbers:
+    """For each word the row in `keys` and `checks` of the window that begins there; shape [words].
+
+    -1 where the window is not among them, or is no whole window of its text.
+    """
+    rows = np.full(words.size, -1, np.int64)
     for text in range(offsets.size - 1):
-        own = words[offsets[text] : offsets[text + 1]]
-        windows = rolled_hashes(own, length)
-        for at in range(windows.size):
-            key = np.int64(windows[at])
-            if not _has(key, keys, slots):
-                continue
-            check = np.int64(run_hash(own[at : at + length], CHECK))
-            row = find(key, check, keys, checks, slots)
-            if row < 0:
-                continue
-            if n == room:
-                wider = np.empty((3, 2 * room), np.int64)
-                wider[:, :room] = out
-                out, room = wider, 2 * room
-            out[0, n] = text
-            out[1, n] = at
-            out[2, n] = row
-            n += 1
-    return out[0, :n].copy(), out[1, :n].copy(), out[2, :n].copy()
+        first = offsets[text]
+        for window in rolled_hashes(words[first : offsets[text + 1]], length):
+            key = np.int64(window)
+            if _has(key, keys, slots):
+                check = np.int64(run_hash(words[first : first + length], CHECK))
+                rows[first] = find(key, check, keys, checks, slots)
+            first += 1
+    return rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,38 +269,31 @@ class WordRuns:
 
 
 def runs_to_remove(
-    offsets: Numbers, length: int, text: Numbers, at: Numbers, first: npt.NDArray[np.bool_]
+    offsets: Numbers, length: int, starts: Numbers, first: npt.NDArray[np.bool_]
 ) -> WordRuns:
     """The words in later occurrences of windows and in no first one, as `kept_plain` has it.
 
-    `offsets`, shape [texts + 1], counts the words of the texts. The occurrences of repeated windows
-    come in ascending order of `text` and position (`at`); all three have shape [occurrences].
+    `offsets`, shape [texts + 1], counts the words of the texts; `starts` are the words with which
+    repeated windows begin, ascending, and `first` says which of these are first occurrences.
     """
-    marks = np.zeros(offsets[-1] - offsets[0] + 2, np.int8)
-    _mark(marks, offsets, length, text[~first], at[~first], 1)
-    _mark(marks, offsets, length, text[first], at[first], 0)
+    marks = np.zeros(offsets[-1] + 1, np.bool_)
+    _mark(marks, length, starts[~first], True)
+    _mark(marks, length, starts[first], False)
     firsts, lasts, ends = _runs(marks, offsets)
     return WordRuns(firsts=firsts, lasts=lasts, offsets=ends)
 
 
 @numba.njit(cache=True, nogil=True)
-def _mark(
-    marks: npt.NDArray[np.int8],
-    offsets: Numbers,
-    length: int,
-    text: Numbers,
-    at: Numbers,
-    mark: int,
-) -> None:
+def _mark(marks: npt.NDArray[np.bool_], length: int, starts: Numbers, mark: bool) -> None:
     done = 0
-    for i in range(text.size):
-        first = offsets[text[i]] + at[i]
-        marks[max(first, done) : first + length] = mark
-        done = first + length
+    for start in starts:
+        for i in range(max(start, done), start + length):
+            marks[i] = mark
+        done = start + length
 
 
 @numba.njit(cache=True, nogil=True)
-def _runs(marks: npt.NDArray[np.int8], offsets: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+def _runs(marks: npt.NDArray[np.bool_], offsets: Numbers) -> tuple[Numbers, Numbers, Numbers]:
     firsts = np.empty(marks.size // 2 + 1, np.int64)
     lasts = np.empty(marks.size // 2 + 1, np.int64)
     ends = np.zeros(offsets.size, np.int64)

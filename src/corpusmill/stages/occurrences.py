@@ -48,11 +48,11 @@ def occurrences(
 
     That is all that the batch can add: to the first `most` of the corpus, to the knowledge that
     there are more, and that they are in several documents. `document` is the row in `ids`; the
-    arrays have shape [occurrences].
+    arrays have shape [occurrences] and stand in ascending order of document and position.
     """
     rank = np.empty(len(ids), np.int64)
     rank[np.argsort(np.array(ids.to_pylist(), dtype=object), kind="stable")] = np.arange(len(ids))
-    order = np.lexsort((position, rank[document], check, key))
+    order = np.lexsort((rank[document], check, key))
     starts = group_starts(key[order], check[order])
     place = np.arange(len(order)) - starts
     is_last = np.append(starts[1:] != starts[:-1], True) if len(order) else np.zeros(0, bool)
@@ -92,9 +92,9 @@ def limits(table: pa.Table, most: int, across: bool) -> pa.Table:
     limit[first[found]] = first[found] + most - 1
     limit = limit[starts]  # of each row: the limit of its group
     part = numbers(table, "part")
-    pairs = np.unique(np.stack([limit[limit >= 0], part[limit >= 0]]), axis=1)
-    chosen = table.select(OCCURRENCES.names).take(pa.array(pairs[0]))
-    columns = [*chosen.columns, pa.array(part[pairs[0]]), pa.array(pairs[1])]
+    limit, there = distinct_pairs(limit[limit >= 0], part[limit >= 0])
+    chosen = table.select(OCCURRENCES.names).take(pa.array(limit))
+    columns = [*chosen.columns, pa.array(part[limit]), pa.array(there)]
     return pa.table(columns, schema=LIMITS)
 
 
@@ -160,3 +160,11 @@ def group_starts(*columns: Numbers) -> Numbers:
     new = np.ones(len(columns[0]), bool)
     new[1:] = np.logical_or.reduce([column[1:] != column[:-1] for column in columns])
     return np.maximum.accumulate(np.where(new, np.arange(len(new)), 0))
+
+
+def distinct_pairs(one: Numbers, other: Numbers) -> tuple[Numbers, Numbers]:
+    """Each pair once, in ascending order."""
+    order = np.lexsort((other, one))
+    one, other = one[order], other[order]
+    rows = np.flatnonzero(group_starts(one, other) == np.arange(len(one)))
+    return one[rows], other[rows]

@@ -24,12 +24,14 @@ from corpusmill import storage
 from corpusmill.document import with_column
 from corpusmill.filters.cuts import cut, word_runs_in_bytes
 from corpusmill.filters.repeats import (
+    Numbers,
     WordRuns,
     anchors,
     candidate_windows,
     hash_slots,
     known_windows,
     runs_to_remove,
+    window_hashes,
 )
 from corpusmill.filters.shingles import word_hashes
 from corpusmill.stage import (
@@ -47,6 +49,7 @@ from corpusmill.stages.occurrences import (
     OCCURRENCES,
     ByPart,
     Limits,
+    distinct_pairs,
     group_starts,
     limits,
     numbers,
@@ -153,9 +156,8 @@ def repeated_anchors(table: pa.Table) -> pa.Table:
     wanted = np.zeros(len(starts), bool)
     wanted[rows] = several
     wanted = wanted[starts]
-    pairs = np.unique(np.stack([key[wanted], part[wanted]]), axis=1)
-    ids = pa.repeat(pa.scalar(""), pairs.shape[1])
-    return pa.table({"id": ids, "key": pairs[0], "part": pairs[1]})
+    key, part = distinct_pairs(key[wanted], part[wanted])
+    return pa.table({"id": pa.repeat(pa.scalar(""), len(key)), "key": key, "part": part})
 
 
 # ---- windows: which do ----
@@ -181,12 +183,22 @@ def _write_windows(task: _WindowsOf) -> None:
     found = [OCCURRENCES.empty_table()]
     for batch in documents.to_batches(max_chunksize=BATCH_ROWS):
         words = word_hashes(batch.column("text"))
-        windows = candidate_windows(words.hashes, words.offsets, task.min_words, keys, slots)
-        rows = occurrences(batch.column("id"), *windows, most=1)
+        starts = np.flatnonzero(
+            candidate_windows(words.hashes, words.offsets, task.min_words, keys, slots)
+        )
+        document, position = places(words.offsets, starts)
+        hashes = window_hashes(words.hashes, starts, task.min_words)
+        rows = occurrences(batch.column("id"), document, position, *hashes, most=1)
         found.append(pa.Table.from_batches([rows]))
     table = pa.concat_tables(found)
     part = pa.array(np.full(table.num_rows, task.part.number, np.int64))
     storage.write_ipc(task.path, table.append_column("part", part))
+
+
+def places(offsets: Numbers, starts: Numbers) -> tuple[Numbers, Numbers]:
+    """The document of each word, and its position there; shape [starts] both."""
+    document = np.searchsorted(offsets, starts, side="right") - 1
+    return document, starts - offsets[document]
 
 
 def repeated_windows(table: pa.Table) -> pa.Table:
@@ -220,11 +232,13 @@ class RemovePassages(ByPart):
 
         def apply(documents: pa.RecordBatch) -> Outcome:
             words = word_hashes(documents.column("text"))
-            document, position, rows = known_windows(
+            rows = known_windows(
                 words.hashes, words.offsets, self.min_words, known.keys, known.checks, known.slots
             )
-            order = known.compare(rows, documents.column("id"), document, position)
-            runs = runs_to_remove(words.offsets, self.min_words, document, position, order == 0)
+            starts = np.flatnonzero(rows >= 0)
+            ids = documents.column("id")
+            order = known.compare(rows[starts], ids, *places(words.offsets, starts))
+            runs = runs_to_remove(words.offsets, self.min_words, starts, order == 0)
             return self._without(documents, runs)
 
         return apply
