@@ -17,17 +17,16 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from typing import IO
 
-from corpusmill.stages.sources.framing import DAMAGED, Frame, Layout, header_end, one_record
+from corpusmill.stages.sources.framing import DAMAGED, Frame, Layout, header_end
 from corpusmill.stages.sources.limits import MAX_HEADER, MAX_PAYLOAD
 from corpusmill.stages.sources.packings import (
     FIRST_BYTES,
-    SLACK,
     Archive,
     GzipArchive,
     followed_well,
     open_archive,
 )
-from corpusmill.stages.sources.records import Skipped
+from corpusmill.stages.sources.records import Found, Skipped
 from corpusmill.stages.sources.zstd_frames import Ended
 
 _BLANK = re.compile(rb"[\r\n]*")
@@ -38,9 +37,8 @@ def frames(
     layout: Layout,
     start: int = 0,
     end: int | None = None,
-    *,
-    unwanted: Callable[[Frame], str | None] = lambda _: None,
-) -> Iterator[Frame | Skipped]:
+    short_way: Callable[[int], Generator[Found, None, int]] | None = None,
+) -> Iterator[Frame | Found]:
     """The records whose members begin at offsets from `start` to before `end`.
 
     Neighbouring ranges give together what one range over the file gives: a range other than the
@@ -49,65 +47,37 @@ def frames(
     belongs to the range before. What is accepted: a cut inside a payload that quotes whole records
     gives these too; see `is_start` for what it takes.
 
-    `unwanted` may look at the first bytes of a record (the frame's `end` is then behind what it
-    has) and give a reason not to unpack the rest; damage in that rest is not noticed.
+    `short_way` reads gzip archives from the beginning of a member on as long as all is well, and
+    gives the offset from which on it is not; then a record is cut out here, and it is tried again.
     """
     if end is not None and start >= end:
         return
     archive = open_archive(stream, layout)
+    if not isinstance(archive, GzipArchive) or not archive.one_record_each():
+        short_way = None
 
     def over(at: int) -> bool:
         return end is not None and at >= end and archive.is_start(at)
 
     at = 0 if start == 0 else archive.next_start(start, end)
     while at is not None and not over(at):
-        if isinstance(archive, GzipArchive):
-            at = yield from _whole_members(archive, layout, at, end, unwanted)
+        if short_way:
+            at = yield from short_way(at)
             if over(at):
                 return
-        at = yield from _through_window(archive, layout, at, over)
-
-
-def _whole_members(
-    archive: GzipArchive,
-    layout: Layout,
-    at: int,
-    end: int | None,
-    unwanted: Callable[[Frame], str | None],
-) -> Generator[Frame | Skipped, None, int]:
-    """Sound gzip members that hold one record each, from `at` on; the short way for most files.
-    Gives the offset at which it ends."""
-
-    def passed(first: bytes, size: int) -> str | None:
-        header = layout.header(first)
-        if header is None or not 0 <= size - sum(header) <= SLACK:  # not one record, or damaged
-            return None
-        return unwanted(Frame("", first, header[0], size))
-
-    for begins, data, behind in archive.whole_members(at, passed):
-        if end is not None and begins >= end:
-            return begins
-        if isinstance(data, str):
-            yield Skipped(reason=data, locator=str(begins))
-        else:
-            extent = one_record(data, layout)
-            if extent is None:
-                return begins
-            yield Frame(str(begins), data, *extent)
-        at = behind
-    return at
+        at = yield from _through_window(archive, layout, at, over, one=short_way is not None)
 
 
 def _through_window(
-    archive: Archive, layout: Layout, at: int, over: Callable[[int], bool]
+    archive: Archive, layout: Layout, at: int, over: Callable[[int], bool], *, one: bool
 ) -> Generator[Frame | Skipped, None, int | None]:
     """All that can be in a web archive, from `at` on, until the range is over, damage leads to
-    another place in the file, or a gzip member begins, for which there is the short way. Gives the
+    another place in the file, or, with `one`, the next member begins with a record. Gives the
     offset at which reading goes on; None at the end."""
     window = Window(archive, layout, at)
     while True:
         begins = window.to_next_record()
-        if begins and begins > at and (isinstance(archive, GzipArchive) or over(begins)):
+        if begins and begins > at and (one or over(begins)):
             return begins
         found = _next_frame(window, layout)
         if found is None:

@@ -8,17 +8,13 @@ readers of neighbouring ranges agree.
 """
 
 import zlib
-from collections.abc import Callable, Iterator
-from typing import IO, Protocol, TypeVar
-
-from isal.igzip_lib import DECOMP_GZIP, IgzipDecompressor, IsalError
+from collections.abc import Iterator
+from typing import IO, Protocol
 
 from corpusmill.stages.sources.framing import GZIP_MAGIC, Layout
 from corpusmill.stages.sources.limits import MAX_HEADER
 from corpusmill.stages.sources.sniff import ZSTD_MAGIC
 from corpusmill.stages.sources.zstd_frames import Ended, ZstdFrame, dictionary, is_skippable
-
-T = TypeVar("T")
 
 INPUT_BLOCK = 1 << 15
 OUTPUT_BLOCK = 1 << 18
@@ -27,17 +23,6 @@ FIRST_BYTES = 8192
 behind a record: blank lines (two by the standard, more in practice) and the next first line."""
 
 _SCAN_BLOCK = 1 << 18
-_HELD_BLOCK = 1 << 18
-_LARGEST_HELD = 1 << 24
-"""Bytes, packed and unpacked, up to which a gzip member is had in one go."""
-_SMALL_MEMBER = 1 << 14
-"""Unpacked bytes up to which a member is unpacked, wanted or not."""
-_FIRST_PACKED = 1024
-"""Bytes of a larger member that are unpacked to find out whether it is wanted; both headers of a
-page are in them."""
-_SMALLEST = 18
-"""Bytes of a gzip member's header and trailer."""
-_DEFLATE_RATIO = 1032
 _HEAD = 1 << 16
 
 
@@ -192,6 +177,16 @@ class GzipArchive:
         self._stream = stream
         self._layout = layout
 
+    def one_record_each(self) -> bool:
+        """Whether the first two members begin with records, as all do in an archive that is packed
+        record by record."""
+        member = self.open(0)
+        for _ in range(16):
+            if member is None or member.ended:
+                break
+            member.read()
+        return member is not None and member.ended == "whole" and self.is_start(member.end)
+
     def open(self, at: int) -> "GzipMember | None":
         """See Archive; zero bytes are padding."""
         while True:
@@ -218,54 +213,6 @@ class GzipArchive:
         """See Archive."""
         found = _find(self._stream, GZIP_MAGIC, at, limit)
         return next((start for start in found if self.is_start(start)), None)
-
-    def whole_members(
-        self, at: int, unwanted: Callable[[bytes, int], T | None]
-    ) -> Iterator[tuple[int, bytes | T, int]]:
-        """The members from this offset on as (offset, unpacked bytes, offset behind it); ends
-        before the first one that cannot be had in one go, or whose checksum is not right.
-
-        One call of the inflater for each member, with the size of its result known, is what makes
-        reading fast: the size stands in a member's last bytes, and these stand before the next
-        member's magic number. Where that number occurs inside a member, the inflater does not come
-        out there.
-
-        What else makes it fast is not to unpack what nobody wants: `unwanted` is asked about larger
-        members, with their first bytes and their size, and what it answers is given in place of
-        the bytes.
-        """
-        held, held_at, start = b"", at, 0
-        while True:
-            end = held.find(GZIP_MAGIC, start + _SMALLEST)
-            while end < 0 and len(held) - start <= _LARGEST_HELD:
-                self._stream.seek(held_at + len(held))
-                block = self._stream.read(_HELD_BLOCK)
-                if not block:
-                    end = len(held)
-                    break
-                searched = max(_SMALLEST, len(held) - start - len(GZIP_MAGIC) + 1)
-                held, held_at, start = held[start:] + block, held_at + start, 0
-                end = held.find(GZIP_MAGIC, searched)
-            size = int.from_bytes(held[end - 4 : end], "little")
-            if end - start < _SMALLEST or size > min(_DEFLATE_RATIO * (end - start), _LARGEST_HELD):
-                return
-            packed = memoryview(held)[start:end]
-            try:
-                answer = None
-                if size > _SMALL_MEMBER:
-                    inflater = IgzipDecompressor(DECOMP_GZIP)
-                    answer = unwanted(inflater.decompress(packed[:_FIRST_PACKED]), size)
-                if answer is not None:
-                    yield held_at + start, answer, held_at + end
-                else:
-                    inflater = IgzipDecompressor(DECOMP_GZIP)
-                    data = inflater.decompress(packed, size + 1)
-                    if not inflater.eof or inflater.unused_data:
-                        return
-                    yield held_at + start, data, held_at + end
-            except IsalError:  # type: ignore[misc]  # its stub declares an instance
-                return
-            start = end
 
 
 class GzipMember:

@@ -1,23 +1,30 @@
 """WARC, WET and ARC: records to pages and texts."""
 
+import io
 import re
-from collections.abc import Iterator
-from typing import IO
+from collections import deque
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+from typing import IO, NamedTuple
+
+from fastwarc import ArchiveIterator, WarcRecord, WarcRecordType
+from fastwarc.warc import HeaderMap
 
 from corpusmill.stages.sources.frames import frames
-from corpusmill.stages.sources.framing import ARC, DAMAGED, WARC, Fields, Frame, header_end
+from corpusmill.stages.sources.framing import ARC, DAMAGED, WARC, Frame
 from corpusmill.stages.sources.http_bodies import decoded, unchunked
 from corpusmill.stages.sources.limits import MAX_DAMAGES, Refused
 from corpusmill.stages.sources.records import Found, Media, RawDocument, Skipped, place, refused
 from corpusmill.stages.sources.sniff import looks_like_html
 
 _HTML_TYPES = ("text/html", "application/xhtml+xml")
-_TEXT_TYPES = (*_HTML_TYPES, "text/plain")
-_PAGES = ("response", "resource", "conversion")
-_OTHERS = {k.encode(): k for k in ("warcinfo", "request", "metadata", "revisit", "continuation")}
-_KIND = len(b"WARC/1.0\r\nWARC-Type: ")
-"""Where the type of a record stands that has it in its first field, as most have."""
-_STATUS = re.compile(rb"HTTP/\d{1,2}(?:\.\d{1,2})?[ \t]+(\d{3})(?!\d)")
+_TEXT_TYPES = ("", *_HTML_TYPES, "text/plain")
+_RESPONSE, _RESOURCE, _CONVERSION = 4, 8, 128
+_OTHERS = {2: "warcinfo", 16: "request", 32: "metadata", 64: "revisit", 256: "continuation"}
+"""By the numbers of fastwarc.WarcRecordType, which cannot be keys themselves."""
+
+_LARGE = 1 << 22
+"""Bytes of records that are not read the short way, for it holds three of them."""
 
 
 def read_web_archive(
@@ -29,73 +36,105 @@ def read_web_archive(
     begins) at offsets from `start` to before `end`; neighbouring ranges give together what the
     whole file gives, as `frames` says.
     """
+
+    def short_way(at: int) -> Generator[Found, None, int]:
+        return _sound_records(stream, relative, at, end)
+
     damages = 0
-    layout, convert = (ARC, _from_arc) if arc else (WARC, _from_warc)
-    unwanted = _arc_reason if arc else _warc_reason
-    for frame in frames(stream, layout, start, end, unwanted=unwanted):
-        if isinstance(frame, Frame):
-            yield convert(frame, relative)
+    for found in frames(stream, ARC if arc else WARC, start, end, None if arc else short_way):
+        if isinstance(found, Frame):
+            yield _from_arc(found, relative) if arc else _from_frame(found, relative)
             continue
-        yield frame
-        if frame.reason == DAMAGED:
+        yield found
+        if isinstance(found, Skipped) and found.reason == DAMAGED:
             damages += 1
             if damages == MAX_DAMAGES:
-                yield refused(relative, "too_damaged", frame.locator)
+                yield refused(relative, "too_damaged", found.locator)
                 return
 
 
-def _warc_reason(frame: Frame) -> str | None:
-    """Why the record is no document, as far as its first bytes say."""
-    fields = Fields(frame.data, 0, frame.body)
-    kind = fields.get(b"\nWARC-Type:").lower()
-    if kind not in _PAGES:
-        return kind if kind.encode() in _OTHERS else "unknown"
-    content_type = fields.get(b"\nContent-Type:").lower()
-    if kind != "conversion" and content_type.startswith("application/http"):
-        return _http_reason(frame)
-    if kind == "response":
-        return "not_http"
-    if fields.get(b"\nWARC-Target-URI:").startswith(("metadata:", "<metadata:")):
-        return "metadata"  # wget's arguments and log
-    known = ("text/plain",) if kind == "conversion" else ("", *_TEXT_TYPES)
-    return None if content_type.partition(";")[0].strip() in known else "not_text"
+def _sound_records(
+    stream: IO[bytes], relative: str, at: int, end: int | None
+) -> Generator[Found, None, int]:
+    """Records of gzip members that hold one each, read by fastwarc as long as all is well.
+
+    A record is given when the one after the next has been reached, each at the beginning of another
+    member: then its own member unpacked to the end, and the checksum was right. (Of the second
+    record in a member fastwarc says that it stands where the next member begins.) Gives the offset
+    of the first record that is not so; the last two of a file are among these.
+    """
+    held: deque[tuple[int, Found]] = deque()
+    latest = at - 1
+    stream.seek(at)
+    try:
+        # Each record is done with when the next one is asked for, so they can share one object.
+        for record in ArchiveIterator(stream, parse_http=False, inplace=True):
+            begins = record.stream_pos
+            if begins <= latest or (not held and begins != at):
+                break
+            latest = begins
+            if len(held) == 2:
+                yield held.popleft()[1]
+                at = held[0][0]
+            if (end is not None and begins >= end) or record.content_length > _LARGE:
+                break
+            held.append((begins, _from_warc(record, str(begins), relative)))
+    except OSError as error:
+        if error.errno is not None:  # the disk or the network, not the content
+            raise
+    return at
 
 
-def _from_warc(frame: Frame, relative: str) -> Found:
-    other = _OTHERS.get(frame.data[_KIND : frame.data.find(b"\r", _KIND)])
-    if other and not frame.problem:  # two in three records end here, so it is the shortest way
-        return Skipped(reason=other, locator=frame.locator)
-    if frame.problem and not frame.body:  # the end of the file cut the header
-        return refused(relative, frame.problem, frame.locator)
-    if not frame.problem and (reason := _warc_reason(frame)):
-        return Skipped(reason=reason, locator=frame.locator)
-    fields = Fields(frame.data, 0, frame.body)
-    kind = fields.get(b"\nWARC-Type:").lower()
-    if frame.problem and kind not in _PAGES:
-        return Skipped(reason=frame.problem, locator=frame.locator)
-    url = fields.get(b"\nWARC-Target-URI:").strip("<> ")
+def _from_frame(frame: Frame, relative: str) -> Found:
+    try:
+        # quirks mode: line ends without CR, which wget and hand-made archives have
+        record = WarcRecord.from_reader(io.BytesIO(frame.data[: frame.end]), quirks_mode=True)
+    except OSError:
+        if frame.problem:  # the end of the file cut the header
+            return refused(relative, frame.problem, frame.locator)
+        return Skipped(reason=DAMAGED, locator=frame.locator)
+    return _from_warc(record, frame.locator, relative, frame.problem)
+
+
+def _from_warc(
+    record: WarcRecord, locator: str, relative: str, problem: str | None = None
+) -> Found:
+    kind = int(record.record_type)
+    if kind not in (_RESPONSE, _RESOURCE, _CONVERSION):
+        return Skipped(reason=problem or _OTHERS.get(kind, "unknown"), locator=locator)
+    headers = record.headers
+    content_type = (headers.get("Content-Type") or "").lower()
+    http = None
+    if kind != _CONVERSION and content_type.startswith("application/http") and not problem:
+        record.is_http = True
+        record.parse_http(quirks_mode=True)
+        http = record.http_headers
+        reason = _http_reason(http)
+        if reason:
+            return Skipped(reason=reason, locator=locator)
+    elif kind == _RESPONSE and not problem:
+        return Skipped(reason="not_http", locator=locator)
+    url = (headers.get("WARC-Target-URI") or "").strip("<> ")
+    if url.startswith("metadata:"):  # wget's arguments and log
+        return Skipped(reason="metadata", locator=locator)
     metadata = {
-        "id": fields.get(b"\nWARC-Record-ID:"),
-        "crawl_date": fields.get(b"\nWARC-Date:"),
+        "id": headers.get("WARC-Record-ID") or "",
+        "crawl_date": headers.get("WARC-Date") or "",
     }
-    truncated = fields.get(b"\nWARC-Truncated:")
+    truncated = headers.get("WARC-Truncated")
     if truncated:
         metadata["truncated"] = truncated
-    if frame.problem:
-        return _document(frame, relative, url, b"", "html", metadata, problem=frame.problem)
-    if kind == "conversion":
-        return _document(frame, relative, url, frame.block, "extracted", metadata)
-    content_type = fields.get(b"\nContent-Type:").lower()
-    if content_type.startswith("application/http"):
-        return _from_http(frame, relative, url, metadata)
-    return _from_block(frame, relative, url, content_type, metadata)
-
-
-def _arc_reason(frame: Frame) -> str | None:
-    """Why the record is no document, as far as its first bytes say."""
-    if frame.data.startswith(b"filedesc:"):
-        return "warcinfo"
-    return _http_reason(frame) if frame.data.startswith(b"HTTP/", frame.body) else None
+    page = _Page(locator, url or place(relative, locator), metadata)
+    if problem:
+        return page.refused("html", problem)
+    block = record.reader.read()
+    if http is not None:
+        return _from_http(http, block, page)
+    if kind == _CONVERSION:
+        if not content_type.startswith("text/plain"):
+            return Skipped(reason="not_text", locator=locator)
+        return page.document(block, "extracted")
+    return _from_block(content_type, block, page)
 
 
 def _from_arc(frame: Frame, relative: str) -> Found:
@@ -104,76 +143,91 @@ def _from_arc(frame: Frame, relative: str) -> Found:
         return refused(relative, frame.problem or DAMAGED, frame.locator)
     url, date, content_type = line[0], line[2], line[3]
     metadata = {"crawl_date": re.sub(r"(\d{4})(\d\d)(\d\d).*", r"\1-\2-\3", date)}
-    reason = _arc_reason(frame)
-    if reason and (reason == "warcinfo" or not frame.problem):
-        return Skipped(reason=reason, locator=frame.locator)
+    if url.startswith("filedesc:"):
+        return Skipped(reason="warcinfo", locator=frame.locator)
+    page = _Page(frame.locator, url, metadata)
     if frame.problem:
-        return _document(frame, relative, url, b"", "html", metadata, problem=frame.problem)
-    if frame.data.startswith(b"HTTP/", frame.body):
-        return _from_http(frame, relative, url, metadata)
-    return _from_block(frame, relative, url, content_type, metadata)
+        return page.refused("html", frame.problem)
+    if not frame.data.startswith(b"HTTP/", frame.body):
+        return _from_block(content_type, frame.block, page)
+    record = WarcRecord()
+    record.init_headers(WarcRecordType.response)
+    record.set_bytes_content(frame.block)
+    record.is_http = True
+    record.parse_http(quirks_mode=True)
+    reason = _http_reason(record.http_headers)
+    if reason:
+        return Skipped(reason=reason, locator=frame.locator)
+    return _from_http(record.http_headers, record.reader.read(), page)
 
 
-def _http_reason(frame: Frame) -> str | None:
-    """Why an HTTP response is no page, as far as its first bytes say."""
-    status = _STATUS.match(frame.data, frame.body, frame.end)
+class _Page(NamedTuple):
+    """What is known of a page before its body is looked at."""
+
+    locator: str
+    uri: str
+    metadata: dict[str, str]
+
+    def document(self, payload: bytes, media: Media, charset: str | None = None) -> RawDocument:
+        """The page with its body."""
+        return RawDocument(
+            locator=self.locator,
+            uri=self.uri,
+            payload=payload,
+            media=media,
+            charset=charset,
+            metadata=self.metadata,
+        )
+
+    def refused(self, media: Media, problem: str) -> RawDocument:
+        """The page, whose body cannot be had."""
+        return replace(self.document(b"", media), problem=problem)
+
+
+def _http_reason(headers: HeaderMap) -> str | None:
+    """Why an HTTP response is no page, as far as its headers say."""
+    status = headers.status_code
     if status is None:
         return "not_http"
-    if status[1] != b"200":
-        return "redirect" if status[1].startswith(b"3") else "http_error"
-    behind = header_end(frame.data, frame.body)
-    if behind < 0 and len(frame.data) < frame.end:
-        return None  # there is more of the header
-    headers = Fields(frame.data, frame.body, behind if 0 <= behind <= frame.end else frame.end)
-    content_type = headers.get(b"\nContent-Type:").lower().partition(";")[0].strip()
-    return None if not content_type or content_type in _TEXT_TYPES else "not_text"
+    if status != 200:
+        return "redirect" if 300 <= status < 400 else "http_error"
+    content_type = (headers.get("Content-Type") or "").lower().partition(";")[0].strip()
+    return None if content_type in _TEXT_TYPES else "not_text"
 
 
-def _from_http(frame: Frame, relative: str, url: str, metadata: dict[str, str]) -> Found:
+def _from_http(headers: HeaderMap, body: bytes, page: _Page) -> Found:
     """A page, from an HTTP response that can be one."""
-    behind = header_end(frame.data, frame.body)
-    if not 0 <= behind <= frame.end:
-        behind = frame.end
-    headers = Fields(frame.data, frame.body, behind)
-    content_type = headers.get(b"\nContent-Type:").lower()
+    content_type = (headers.get("Content-Type") or "").lower()
     declared = content_type.partition(";")[0].strip()
-    _keep_opt_outs(headers, metadata)
-    body = frame.data[behind : frame.end]
+    _keep_opt_outs(headers, page.metadata)
     try:
-        if headers.get(b"\nTransfer-Encoding:").lower() == "chunked":
+        if (headers.get("Transfer-Encoding") or "").lower().strip() == "chunked":
             body = unchunked(body)
-        encodings = headers.get(b"\nContent-Encoding:")
+        encodings = headers.get("Content-Encoding")
         if encodings:
             body, whole = decoded(body, encodings)
             if not whole:
-                metadata["truncated"] = "content_encoding"
+                page.metadata["truncated"] = "content_encoding"
     except Refused as refusal:
-        media: Media = "text" if declared == "text/plain" else "html"
-        return _document(frame, relative, url, b"", media, metadata, problem=refusal.reason)
-    found = _media(declared, body)
-    if found is None:
-        return Skipped(reason="not_text", locator=frame.locator)
-    charset = _charset_parameter(content_type)
-    return _document(frame, relative, url, body, found, metadata, charset=charset)
+        return page.refused("text" if declared == "text/plain" else "html", refusal.reason)
+    return _from_block(content_type, body, page)
 
 
-def _from_block(
-    frame: Frame, relative: str, url: str, content_type: str, metadata: dict[str, str]
-) -> Found:
-    """A page without HTTP headers."""
-    media = _media(content_type, frame.block)
+def _from_block(content_type: str, body: bytes, page: _Page) -> Found:
+    """A page from its body, decoded, and the type that the server gave it."""
+    declared = content_type.partition(";")[0].strip()
+    media = _media(declared, body)
     if media is None:
-        return Skipped(reason="not_text", locator=frame.locator)
-    charset = _charset_parameter(content_type)
-    return _document(frame, relative, url, frame.block, media, metadata, charset=charset)
+        return Skipped(reason="not_text", locator=page.locator)
+    return page.document(body, media, _charset_parameter(content_type))
 
 
-def _keep_opt_outs(headers: Fields, metadata: dict[str, str]) -> None:
+def _keep_opt_outs(headers: HeaderMap, metadata: dict[str, str]) -> None:
     """What the server said on the use of the page, for extraction to judge and remove."""
-    robots = ", ".join(headers.all(b"\nX-Robots-Tag:"))
+    robots = ", ".join(headers.get_multiple("X-Robots-Tag"))
     if robots:
         metadata["x_robots_tag"] = robots
-    reservation = headers.get(b"\nTDM-Reservation:")
+    reservation = headers.get("TDM-Reservation")
     if reservation:
         metadata["tdm_reservation"] = reservation
 
@@ -189,25 +243,3 @@ def _charset_parameter(content_type: str) -> str | None:
         return None
     found = re.search(r"charset\s*=\s*[\"']?([a-z0-9._:-]{1,40})", content_type)
     return found[1] if found else None
-
-
-def _document(
-    frame: Frame,
-    relative: str,
-    url: str,
-    payload: bytes,
-    media: Media,
-    metadata: dict[str, str],
-    *,
-    charset: str | None = None,
-    problem: str | None = None,
-) -> RawDocument:
-    return RawDocument(
-        locator=frame.locator,
-        uri=url or place(relative, frame.locator),
-        payload=payload,
-        media=media,
-        charset=charset,
-        metadata=metadata,
-        problem=problem,
-    )
