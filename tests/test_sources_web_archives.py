@@ -2,17 +2,23 @@
 
 import gzip
 import io
+import random
+import re
+import tracemalloc
 import zlib
 from pathlib import Path
 
+import brotli
 import pytest
 from fastwarc import ArchiveIterator, WarcRecordType
+from fastwarc.stream_io import ZstdWriter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from warcio.archiveiterator import ArchiveIterator as WarcioIterator
 
-from corpusmill.stages.sources import frames
+from corpusmill.stages.sources import frames, http_bodies
 from corpusmill.stages.sources.http_bodies import decoded, unchunked
+from corpusmill.stages.sources.limits import Refused
 from corpusmill.stages.sources.records import RawDocument, Skipped, read_file
 from corpusmill.stages.sources.source import Source
 from corpusmill.stages.sources.web_archive import read_web_archive
@@ -143,8 +149,6 @@ def test_a_record_larger_than_the_limit_is_passed_over(monkeypatch: pytest.Monke
 
 
 def test_an_endless_gzip_member_is_read_within_bounded_memory() -> None:
-    import tracemalloc
-
     bomb = gzip.compress(b"WARC/1.0\r\n" + b"\0" * 30_000_000, 9)
     tracemalloc.start()
     found = read_bytes(bomb + MEMBERS[1])
@@ -224,6 +228,57 @@ def test_what_is_no_page_is_counted_by_reason(shared_data: Path) -> None:
         assert reason in found
 
 
+def zstd(data: bytes) -> bytes:
+    stream = io.BytesIO()
+    writer = ZstdWriter(stream)
+    writer.write(data)
+    writer.finish()
+    writer.flush()
+    return stream.getvalue()
+
+
+PACKERS = {"gzip": gzip.compress, "deflate": zlib.compress, "br": brotli.compress, "zstd": zstd}
+
+
+@pytest.mark.parametrize("encoding", PACKERS)
+def test_a_body_that_is_cut_is_told_from_a_whole_one(encoding: str) -> None:
+    chance = random.Random(encoding)
+    page = b"<html>" + b" ".join(b"%d" % chance.randrange(10**9) for _ in range(60_000))
+    packed = PACKERS[encoding](page)
+    body, whole = decoded(packed[: len(packed) * 9 // 10], encoding)
+    assert not whole
+    assert len(body) > len(page) // 2
+    assert page.startswith(body)
+    assert decoded(packed, encoding) == (page, True)
+
+
+@pytest.mark.parametrize("encoding", PACKERS)
+def test_a_body_that_unpacks_without_end_is_refused(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_bodies, "MAX_PAYLOAD", 1_000_000)
+    bomb = PACKERS[encoding](b"<html>" + b"x" * 30_000_000)
+    tracemalloc.start()
+    with pytest.raises(Refused, match="too_large"):
+        decoded(bomb, encoding)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5_000_000
+
+
+def test_what_the_server_says_on_the_use_of_a_page_is_kept_for_extraction() -> None:
+    headers = b"Content-Type: text/html\r\nx-robots-tag: noai\r\nX-Robots-Tag: noindex\r\n"
+    headers += b"TDM-Reservation: 1\r\n"
+    data = RECORDS[0].replace(b"Content-Type: text/html\r\n", headers)
+    length = len(data.partition(b"\r\n\r\n")[2]) - 4
+    data = re.sub(rb"Content-Length: \d+", b"Content-Length: %d" % length, data)
+    (page,) = [f for f in read_bytes(data) if isinstance(f, RawDocument)]
+    assert page.metadata["x_robots_tag"] == "noai, noindex"
+    assert page.metadata["tdm_reservation"] == "1"
+    (plain,) = [f for f in read_bytes(RECORDS[0]) if isinstance(f, RawDocument)]
+    assert not plain.metadata.keys() & {"x_robots_tag", "tdm_reservation"}
+
+
 RAW_DEFLATE = zlib.compressobj(wbits=-15)
 
 
@@ -237,6 +292,10 @@ RAW_DEFLATE = zlib.compressobj(wbits=-15)
         ("deflate", RAW_DEFLATE.compress(b"<html>text") + RAW_DEFLATE.flush(), True),
         ("gzip, gzip", gzip.compress(gzip.compress(b"<html>text")), True),
         ("identity", b"<html>text", True),
+        ("x-gzip", gzip.compress(b"<html>text"), True),
+        ("br", brotli.compress(b"<html>text"), True),
+        ("zstd", zstd(b"<html>text"), True),
+        ("br, gzip", gzip.compress(brotli.compress(b"<html>text")), True),
     ],
 )
 def test_content_encodings_are_undone(encoding: str, body: bytes, whole: bool) -> None:

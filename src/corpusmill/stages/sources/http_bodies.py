@@ -10,6 +10,8 @@ from corpusmill.stages.sources.sniff import looks_like_html
 
 _CHUNK = re.compile(rb"(?:\r?\n)?([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]{0,1000})?\r?\n")
 _STEP = 1 << 16
+_SMALL_STEP = 4096
+"""Bytes asked for at a time where a read that meets the end of a cut body gives nothing."""
 
 
 def unchunked(body: bytes) -> bytes:
@@ -81,11 +83,9 @@ def _unbrotli(body: bytes) -> tuple[bytes, bool]:
     left = MAX_PAYLOAD + 1
     try:
         part = decoder.process(body, output_buffer_limit=_STEP)
-        while True:
+        while part and left > 0:
             parts.append(part)
             left -= len(part)
-            if left <= 0 or decoder.is_finished() or decoder.can_accept_more_data():
-                break
             part = decoder.process(b"", output_buffer_limit=_STEP)
     except brotli.error:
         raise OSError from None
@@ -95,17 +95,15 @@ def _unbrotli(body: bytes) -> tuple[bytes, bool]:
 def _unzstd(body: bytes) -> tuple[bytes, bool]:
     from fastwarc.stream_io import ZstdReader
 
-    packed = io.BytesIO(body)
-    reader = ZstdReader(packed)
+    reader = ZstdReader(io.BytesIO(body))
     parts = []
     left = MAX_PAYLOAD + 1
     try:
-        while left > 0 and (part := reader.read(min(left, _STEP))):
+        while left > 0 and (part := reader.read(min(left, _SMALL_STEP))):
             parts.append(part)
             left -= len(part)
-    except OSError:
-        # An error with nothing left to read is an end that came too early.
-        if not parts or packed.tell() < len(body):
+    except OSError as error:
+        if not parts or "incomplete" not in str(error):
             raise
         return b"".join(parts), False
     return b"".join(parts), True

@@ -103,10 +103,8 @@ def _from_warc(
     if kind not in (_RESPONSE, _RESOURCE, _CONVERSION):
         return Skipped(reason=problem or _OTHERS.get(kind, "unknown"), locator=locator)
     headers = record.headers
-    content_type = (headers.get("Content-Type") or "").lower()
     http = None
-    if kind != _CONVERSION and content_type.startswith("application/http") and not problem:
-        record.is_http = True
+    if kind != _CONVERSION and record.is_http and not problem:
         record.parse_http(quirks_mode=True)
         http = record.http_headers
         reason = _http_reason(http)
@@ -130,6 +128,7 @@ def _from_warc(
     block = record.reader.read()
     if http is not None:
         return _from_http(http, block, page)
+    content_type = (headers.get("Content-Type") or "").lower()
     if kind == _CONVERSION:
         if not content_type.startswith("text/plain"):
             return Skipped(reason="not_text", locator=locator)
