@@ -14,9 +14,16 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.verbs_fixture import PlainVerbs, apply_to_parts, write_parts
 
-from corpusmill.document import document_id
-from corpusmill.filters.shingles import words
-from corpusmill.stages.deduplicate import BUCKET, Deduplicate, candidate_pairs, instant
+from corpusmill import storage
+from corpusmill.document import document_id, document_schema, documents_from_rows
+from corpusmill.filters.clusters import BUCKET
+from corpusmill.filters.minhash import PRESETS
+from corpusmill.filters.shingles import Shingling, words
+from corpusmill.filters.signatures import BINS, signatures, similarity
+from corpusmill.stages.deduplicate import Deduplicate
+from corpusmill.stages.keep_rules import KeepOrder, id_halves, in_order
+from corpusmill.stages.near_duplicates import CHUNK_ROWS, SimilarPairs
+from corpusmill.stages.signature_files import Catalog, as_binary, piece_path
 
 Removed = dict[str, tuple[str, float, str]]
 """Name of the document -> reason, value, name of the document that is kept instead."""
@@ -41,15 +48,12 @@ def deduplicator(work: Path) -> Deduplicator:
         parts: int = 3,
         partitions: int = 3,
         chance: random.Random | None = None,
-        dates: dict[str, str] | None = None,
+        fields: dict[str, dict[str, Any]] | None = None,
+        notes: list[str] | None = None,
     ) -> Removed:
         names = {document_id("test", name, ""): name for name in texts}
         rows = [
-            {
-                "id": document,
-                "text": texts[name],
-                "metadata": {"date": dates[name]} if dates and name in dates else {},
-            }
+            {"id": document, "text": texts[name], **(fields or {}).get(name, {})}
             for document, name in names.items()
         ]
         if chance:
@@ -58,6 +62,8 @@ def deduplicator(work: Path) -> Deduplicator:
         written = write_parts(folder, [rows[i::parts] for i in range(parts)])
         verbs = PlainVerbs(folder / "work", partitions=partitions)
         join = (stage or Deduplicate()).prepare(verbs, written)
+        if notes is not None:
+            notes += verbs.notes
         kept, verdicts = apply_to_parts(join, written)
         assert {row["action"] for row in verdicts} <= {"dropped"}
         assert kept.num_rows + len(verdicts) == len(texts)
@@ -115,7 +121,7 @@ def test_edited_copies_are_removed_for_the_longest_with_their_exact_similarity(
     for name, (reason, value, kept) in found.items():
         assert kept == "inserted"
         assert reason == "near_duplicate"
-        assert value == pytest.approx(jaccard(texts[name], texts["inserted"]))
+        assert value == pytest.approx(jaccard(texts[name], texts["inserted"]), abs=0.06)
 
 
 def test_copies_with_the_same_words_are_exact_duplicates(removed: Deduplicator) -> None:
@@ -144,32 +150,119 @@ def test_no_document_is_removed_through_a_removed_one(removed: Deduplicator) -> 
     assert set(removed(texts, Deduplicate(threshold=similar))) == {"c"}
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_families_that_drift_are_thinned_exactly_as_the_greedy_rule_says(
-    removed: Deduplicator, seed: int
-) -> None:
-    threshold = 0.9
-    texts = {}
-    for family in range(4):
-        version = prose(100 * seed + family, 300)
-        for number in range(12):
-            texts[f"{family}/{number}"] = " ".join(version)
-            first = (37 * number) % 280
-            version = replaced(version, first, first + 3, f"v{number}x")[: 300 - number]
+def estimates(texts: dict[str, str], shingling: Shingling) -> dict[tuple[str, str], float]:
+    """The similarity of every two texts that have shingles, from their whole signatures."""
+    names = list(texts)
+    found = signatures(pa.array(texts.values(), pa.large_string()), shingling, PRESETS["fineweb"])
+    return {
+        (one, other): float(similarity(np.count_nonzero(found.bins[i] == found.bins[j])))
+        for i, one in enumerate(names)
+        for j, other in enumerate(names)
+        if found.has_shingles[i] and found.has_shingles[j]
+    }
+
+
+def reference(
+    texts: dict[str, str],
+    threshold: float,
+    shingling: Shingling | None = None,
+    scope: Callable[[str], str] = lambda name: "",
+) -> Removed:
+    """The definition: all pairs, longest first."""
+    similar = estimates(texts, shingling or Shingling())
     order = sorted(
-        texts, key=lambda name: (-len(texts[name].split()), document_id("test", name, ""))
+        texts, key=lambda name: (-len(list(words(texts[name]))), document_id("test", name, ""))
     )
-    kept: list[str] = []
-    expected = {}
+    originals: dict[tuple[str, Any], str] = {}
     for name in order:
-        match = next((k for k in kept if jaccard(texts[name], texts[k]) >= threshold), None)
-        if match is None:
-            kept.append(name)
+        content = tuple(words(texts[name])) or texts[name]
+        originals.setdefault((scope(name), content), name)
+    removed: Removed = {}
+    for name in originals.values():
+        for better in originals.values():
+            if better == name:
+                break
+            if better in removed or scope(better) != scope(name):
+                continue
+            value = similar.get((name, better), 0.0)
+            if value >= threshold:
+                removed[name] = ("near_duplicate", value, better)
+                break
+    for name in order:
+        content = tuple(words(texts[name])) or texts[name]
+        original = originals[scope(name), content]
+        if original != name:
+            removed[name] = removed.get(original, ("exact_duplicate", 1.0, original))
+    return removed
+
+
+def drifting(chance: random.Random, families: int, members: int) -> dict[str, str]:
+    """Texts that drift away from what they began as, some of them twice, some of them short."""
+    texts = {"empty": "", "blank": " ", "short": "hello world", "shout": "Hello, world!"}
+    for family in range(families):
+        version = prose(chance.randrange(10**6), 60)
+        for number in range(members):
+            name = f"{family}/{number}"
+            texts[name] = " ".join(version)
+            if chance.random() < 0.3:
+                texts[name + " copy"] = " ".join(version).upper() + "!"
+            first = chance.randrange(len(version) - 4)
+            version = replaced(version, first, first + chance.randrange(4), f"v{number}x")
+            if chance.random() < 0.3:
+                version = version[: len(version) - chance.randrange(3)]
+    return texts
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 5), st.integers(1, 4), st.sampled_from([3, 5]))
+def test_what_is_removed_is_what_the_definition_says(
+    tmp_path_factory: pytest.TempPathFactory,
+    seed: int,
+    parts: int,
+    partitions: int,
+    length: int,
+) -> None:
+    chance = random.Random(seed)
+    texts = drifting(chance, 3, 9)
+    expected = reference(texts, 0.7, Shingling(length=length))
+    deduplicate = deduplicator(tmp_path_factory.mktemp("definition"))
+    stage = Deduplicate(threshold=0.7, words=length, bands=64, rows=1)
+    found = deduplicate(texts, stage, parts=parts, partitions=partitions, chance=chance)
+    assert found == expected
+
+
+def test_chains_are_not_followed_and_removed_documents_remove_nobody(
+    removed: Deduplicator,
+) -> None:
+    texts = drifting(random.Random(5), 4, 30)
+    found = removed(texts, Deduplicate(threshold=0.8, bands=64, rows=1))
+    assert found == reference(texts, 0.8)
+    assert {reason for reason, _, _ in found.values()} == {"exact_duplicate", "near_duplicate"}
+    kept = {kept for _, _, kept in found.values()}
+    assert sum(name.startswith("0/") for name in kept) > 2, "one chain has become one cluster"
+
+
+@pytest.mark.parametrize("scope", ["source", "language", "metadata.crawl"])
+def test_documents_are_compared_within_their_scope_only(removed: Deduplicator, scope: str) -> None:
+    base = prose(20, 100)
+    texts = {f"{i}": " ".join(base) for i in range(4)}
+    texts |= {f"{i} edited": " ".join(base[:-2]) for i in range(4)}
+    values = {"0": "a", "0 edited": "a", "1": "b", "1 edited": "b"}  # the others have none
+    fields: dict[str, dict[str, Any]] = {}
+    for name in texts:
+        value = values.get(name)
+        if scope == "source":
+            fields[name] = {"source": value or "c"}
+        elif scope == "language":
+            fields[name] = {"language": value}
         else:
-            expected[name] = match
-    found = removed(texts, Deduplicate(threshold=threshold), chance=random.Random(seed))
-    assert {name: kept_name for name, (_, _, kept_name) in found.items()} == expected
-    assert len(kept) > 8
+            fields[name] = {"metadata": {"crawl": value} if value else {}}
+    found = removed(texts, Deduplicate(scope=scope, bands=64, rows=1), fields=fields)
+    assert found.keys() >= {"0 edited", "1 edited", "2 edited", "3 edited"}
+    assert len(found) == 5
+    assert found["0 edited"][2] == "0"
+    assert found["1 edited"][2] == "1"
+    assert len(removed(texts, fields=fields)) == 7
 
 
 @settings(max_examples=6, deadline=None)
@@ -204,7 +297,7 @@ def test_recall_and_precision_over_planted_edits_follow_the_curve(removed: Dedup
     found = removed(texts)
     for name, (_, value, kept) in found.items():
         assert kept == name.removesuffix(" edited")
-        assert value == pytest.approx(jaccard(texts[name], texts[kept]))
+        assert value == pytest.approx(jaccard(texts[name], texts[kept]), abs=0.09)
         assert value >= 0.75
     expected = sum(probability.values())
     deviation = sum(p * (1 - p) for p in probability.values()) ** 0.5
@@ -257,58 +350,149 @@ def test_a_crowd_of_copies_is_reduced_to_one(removed: Deduplicator) -> None:
     assert len({kept for _, _, kept in found.values()}) == 1
 
 
-def test_a_large_bucket_tries_its_members_against_the_best_ones_only() -> None:
-    names = [f"{i:032x}" for i in range(100)]
-    table = pa.table(
-        {
-            "id": [*names, "f" * 32],
-            "rank": [*names, "0" * 32],
-            "band": pa.array([5] * 100 + [6], pa.int64()),
-        }
+def test_a_large_bucket_is_reported_and_its_rest_compared_with_the_best(
+    removed: Deduplicator,
+) -> None:
+    chance = random.Random(1)
+    template = prose(30, 40)
+    # one band of one bin: nearly all texts meet in one bucket
+    texts = {}
+    for i in range(BUCKET + 20):
+        texts[f"{i:03d}"] = " ".join([*template, *prose(100 + i, 12 + (i < BUCKET) * (BUCKET - i))])
+    for name in chance.sample(sorted(texts), 6):
+        texts[name + " edited"] = texts[name].removesuffix(texts[name].rsplit(" ", 1)[1])
+    notes: list[str] = []
+    found = removed(texts, Deduplicate(bands=512, rows=1, threshold=0.9), notes=notes)
+    assert set(found) <= {name for name in texts if name.endswith("edited")}
+    assert len(notes) == 1
+    assert "buckets of more than 64 documents" in notes[0]
+    assert removed({"a": "one"}, Deduplicate(), notes=notes) == {}
+    assert len(notes) == 1
+
+
+def pairs_of(table: pa.Table, work: Path, indexed: int = 0) -> set[tuple[int, int]]:
+    """The pairs that are compared: everything is similar."""
+    places = sorted(set(table.column("id").to_pylist()))
+    stored = np.zeros((len(places), BINS), np.uint8)
+    signed = {"row": pa.array(range(len(places)), pa.int64()), "stored": as_binary(stored)}
+    storage.write_ipc(piece_path(str(work), 0, "signatures"), pa.table(signed))
+    numbers = np.full(max(places) + 1, -1)
+    numbers[places] = np.arange(len(places))
+    storage.write_ipc(f"{work}/numbers.arrow", pa.table({"number": numbers}))
+    search = SimilarPairs(
+        catalog=Catalog(folder=str(work), firsts=(0, len(places))),
+        numbers=f"{work}/numbers.arrow",
+        first_new=indexed,
+        needed=BINS,
     )
-    pairs = candidate_pairs(table.take(np.random.default_rng(1).permutation(101)))
-    better = pairs.column("document").to_pylist()
-    assert pairs.num_rows == BUCKET * (BUCKET - 1) // 2 + (100 - BUCKET) * BUCKET
-    assert set(better) == set(names[:BUCKET])
-    assert all(b < i for i, b in zip(pairs.column("id").to_pylist(), better, strict=True))
+    rows = search(table.sort_by([("band", "ascending"), ("id", "ascending")])).to_pylist()
+    return {(row["id"], row["better"]) for row in rows if row["slot"] >= 0}
+
+
+def test_of_a_bucket_of_64_all_pairs_are_tried_above_that_each_with_the_best(
+    tmp_path: Path,
+) -> None:
+    small = pa.table({"band": [7] * BUCKET + [8], "id": [*range(BUCKET), 500]})
+    assert pairs_of(small, tmp_path / "small") == {(i, j) for i in range(BUCKET) for j in range(i)}
+    large = pa.table({"band": [7] * 300, "id": range(300)})
+    expected = {(i, j) for i in range(300) for j in range(min(i, BUCKET))}
+    assert pairs_of(large, tmp_path / "large") == expected
+    # what is in the index has been compared
+    expected = {(i, j) for i, j in expected if i >= 100}
+    assert pairs_of(large, tmp_path / "indexed", indexed=100) == expected
+
+
+def test_a_giant_bucket_is_verified_in_bounded_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+    stored = Catalog.stored
+
+    def watched(self: Catalog, numbers: Any) -> Any:
+        sizes.append(len(numbers))
+        return stored(self, numbers)
+
+    monkeypatch.setattr(Catalog, "stored", watched)
+    table = pa.table({"band": [7] * 20_000, "id": range(20_000)})
+    assert len(pairs_of(table, tmp_path)) == 20_000 * BUCKET - BUCKET * (BUCKET + 1) // 2
+    assert max(sizes) <= CHUNK_ROWS + BUCKET
 
 
 def test_keep_rules_are_followed_in_their_order(removed: Deduplicator) -> None:
     base = prose(10)
     texts = {"long": " ".join(base), "new": " ".join(base[:-5]), "undated": " ".join(base[:-1])}
-    dates = {"long": "2019-05-01T10:00:00Z", "new": "2024"}
-    by_rule: list[tuple[tuple[Any, ...], str]] = [
-        (("longest",), "long"),
-        (("newest",), "new"),
-        (("newest", "longest"), "new"),
-        ((), min(texts, key=lambda name: document_id("test", name, ""))),
+    fields: dict[str, dict[str, Any]] = {
+        "long": {"metadata": {"date": "2019-05-01T10:00:00Z"}, "source": "crawl"},
+        "new": {"metadata": {"date": "2024"}, "source": "shelf"},
+        "undated": {"source": "other"},
+    }
+    by_rule: list[tuple[tuple[str, ...], tuple[str, ...], str]] = [
+        (("longest",), (), "long"),
+        (("newest",), (), "new"),
+        (("newest", "longest"), (), "new"),
+        (("source",), ("shelf", "crawl"), "new"),
+        (("source",), ("crawl", "shelf"), "long"),
+        (("source", "newest"), ("nobody",), "new"),
+        ((), (), min(texts, key=lambda name: document_id("test", name, ""))),
     ]
-    for keep, best in by_rule:
-        found = removed(texts, Deduplicate(keep=keep), dates=dates)
-        assert {kept for _, _, kept in found.values()} == {best}
+    for keep, sources, best in by_rule:
+        found = removed(texts, Deduplicate(keep=keep, sources=sources), fields=fields)
+        assert {kept for _, _, kept in found.values()} == {best}, keep
         assert len(found) == 2
     # with equal dates the second rule decides
-    same = dict.fromkeys(texts, "2020-02-02")
-    found = removed(texts, Deduplicate(keep=("newest", "longest")), dates=same)
+    same = {name: {"metadata": {"date": "2020-02-02"}} for name in texts}
+    found = removed(texts, Deduplicate(keep=("newest", "longest")), fields=same)
     assert {kept for _, _, kept in found.values()} == {"long"}
 
 
-def test_dates_are_read_with_their_time_zone() -> None:
-    assert instant("1970-01-01T01:00:00+01:00") == 0
-    assert instant("1970-01-02") == 86400
-    assert instant("1970-02") == 31 * 86400
-    assert instant("1971") == 365 * 86400
-    assert instant("1813") is not None
-    assert (instant("yesterday"), instant(""), instant(None)) == (None, None, None)
+def test_the_highest_score_is_kept_and_no_score_is_the_lowest() -> None:
+    scores = [0.5, None, -1.0, 3.0, 0.0, -0.0, -2.5]
+    documents = documents_from_rows(
+        [
+            {"id": f"{i:032x}", "text": "", "scores": {"quality": score}}
+            for i, score in enumerate(scores)
+        ],
+        document_schema(["quality"]),
+    )
+    order = KeepOrder(rules=("score:quality",))
+    ranks = order.ranks(documents, np.zeros(len(scores), np.int64))
+    rows = in_order([ranks[name] for name in order.names()])
+    assert [scores[row] for row in rows] == [3.0, 0.5, 0.0, -0.0, -1.0, -2.5, None]
 
 
-def test_unknown_rules_and_presets_are_refused() -> None:
-    with pytest.raises(ValidationError, match="longest"):
-        Deduplicate.model_validate({"keep": ["score"]})
-    with pytest.raises(ValidationError, match="fineweb"):
-        Deduplicate.model_validate({"preset": "finweb"})
-    with pytest.raises(ValidationError, match="greater than 0"):
-        Deduplicate(threshold=0)
+def test_ids_are_ordered_as_their_digits_are() -> None:
+    ids = [document_id("test", f"{i}", "") for i in range(200)] + ["0" * 32, "f" * 32]
+    order = in_order(id_halves(pa.array(ids)))
+    assert [ids[row] for row in order] == sorted(ids)
+
+
+def test_settings_that_make_no_sense_are_refused() -> None:
+    refused: list[tuple[dict[str, Any], str]] = [
+        ({"keep": ["score"]}, "longest"),
+        ({"keep": ["score:"]}, "score:NAME"),
+        ({"keep": ["source"]}, "sources"),
+        ({"sources": ["crawl"]}, "need each other"),
+        ({"preset": "finweb"}, "fineweb"),
+        ({"threshold": 0}, "greater than 0"),
+        ({"scope": "sources"}, "did you mean 'source'"),
+        ({"scope": "metadata."}, "metadata.KEY"),
+        ({"words": 5, "characters": 9}, "exclude each other"),
+        ({"bands": 100, "rows": 100}, "bins of a signature"),
+    ]
+    for raw, message in refused:
+        with pytest.raises(ValidationError, match=message):
+            Deduplicate.model_validate(raw)
+
+
+def test_shingles_of_characters_find_edits_within_words(removed: Deduplicator) -> None:
+    base = prose(40, 150)
+    texts = {
+        "base": " ".join(base),
+        "copy": " ".join(word[:-1] + "z" * (i % 12 == 0) + word[-1] for i, word in enumerate(base)),
+    }
+    assert removed(texts) == {}
+    found = removed(texts, Deduplicate(characters=5, bands=64, rows=1))
+    assert set(found) == {"base"}  # the copy has more characters
 
 
 def test_thirteen_word_presets_work_too(removed: Deduplicator) -> None:

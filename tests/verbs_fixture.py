@@ -23,8 +23,22 @@ from corpusmill.stage import Measure, NarrowStage, Part, Rows, check_verdicts
 class PlainVerbs:
     """`corpusmill.stage.Verbs` over files in a folder."""
 
-    def __init__(self, work: Path, seed: int = 1, partitions: int = 3, batch_rows: int = 7) -> None:
+    def __init__(
+        self,
+        work: Path,
+        seed: int = 1,
+        partitions: int = 3,
+        batch_rows: int = 7,
+        *,
+        run: str = "test",
+        fingerprint: str = "f" * 32,
+        outside: tuple[str, ...] = (),
+    ) -> None:
         self.work = str(work)
+        self.run = run
+        self.fingerprint = fingerprint
+        self.outside = outside
+        self.notes: list[str] = []
         self.seed = seed
         self.partitions = partitions
         self.batch_rows = batch_rows
@@ -92,6 +106,10 @@ class PlainVerbs:
         """The rows, one file at a time."""
         return (storage.read_ipc(path) for path in rows.paths)
 
+    def note(self, text: str) -> None:
+        """Keep what the user would be told."""
+        self.notes.append(text)
+
     def _home(self, key: int | str) -> int:
         return xxhash.xxh3_64_intdigest(str(key).encode()) % self.partitions
 
@@ -110,12 +128,17 @@ class PlainVerbs:
         return Rows(paths=tuple(paths))
 
 
-def write_parts(folder: Path, parts: Sequence[Sequence[dict[str, Any]]]) -> list[Part]:
+def write_parts(
+    folder: Path,
+    parts: Sequence[Sequence[dict[str, Any]]],
+    source: str = "test",
+    first: int = 0,
+) -> list[Part]:
     """Write documents as parts; a row needs `id` and `text`, the rest has defaults."""
     schema = document_schema()
     written = []
-    for number, rows in enumerate(parts):
-        defaults = {"source": "test", "kind": "web", "uri": ""}
+    for number, rows in enumerate(parts, start=first):
+        defaults = {"source": source, "kind": "web", "uri": ""}
         documents = documents_from_rows([{**defaults, **row} for row in rows], schema)
         path = f"{folder}/part-{number:05d}.parquet"
         info = storage.write_parquet(path, pa.Table.from_batches([documents]))
@@ -123,7 +146,7 @@ def write_parts(folder: Path, parts: Sequence[Sequence[dict[str, Any]]]) -> list
             Part(
                 number=number,
                 path=path,
-                source="test",
+                source=source,
                 kind="web",
                 rows=info.rows,
                 bytes=info.bytes,

@@ -107,12 +107,25 @@ class Stage(BaseModel):
     """Settings that name files: the fingerprint takes their content, not their place."""
     secret_settings: ClassVar[tuple[str, ...]] = ()
     """Settings that refer to a secret (`env:NAME`, `file:PATH`)."""
+    outside_settings: ClassVar[tuple[str, ...]] = ()
+    """Settings that name what runs share (an index): the fingerprint takes `outside` instead."""
 
     for_: tuple[str, ...] = Field(default=(), validation_alias="for", serialization_alias="for")
     """Kinds or source names that the stage is limited to; empty means all."""
 
     def score_fields(self) -> tuple[str, ...]:
         """Names of the scores that the stage sets."""
+        return ()
+
+    def needed_scores(self) -> tuple[str, ...]:
+        """Names of the scores that the stage reads: earlier stages must set them."""
+        return ()
+
+    def outside(self, run: str) -> tuple[str, ...]:
+        """Checksums of what the result of a run of that name depends on besides input and settings.
+
+        Part of the fingerprint. The same again when the run has added its own to it.
+        """
         return ()
 
     def named_files(self) -> dict[str, list[str]]:
@@ -181,6 +194,12 @@ class Verbs(Protocol):
     seed: int
     work: str
     """A folder for files that the stage writes itself, through corpusmill.storage."""
+    run: str
+    """The recipe's name."""
+    fingerprint: str
+    """Of the stage in this run: all that its result depends on."""
+    outside: tuple[str, ...]
+    """`Stage.outside` as it was when the fingerprint was made."""
 
     def map(self, parts: Sequence[Part], measure: Measure) -> Rows:
         """Measure every part; one file of rows per part, in part order."""
@@ -207,6 +226,9 @@ class Verbs(Protocol):
 
     def load(self, rows: Rows) -> Iterable[pa.Table]:
         """The rows, one file at a time, on the driver."""
+
+    def note(self, text: str) -> None:
+        """Tell the user something, now and in the run's record."""
 
 
 class GlobalStage(Stage):

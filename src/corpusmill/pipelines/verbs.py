@@ -28,10 +28,24 @@ class EngineVerbs:
     fingerprint of the stage, so what is found there is what would be computed again.
     """
 
-    def __init__(self, engine: Engine, work: str, seed: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        work: str,
+        seed: int,
+        *,
+        run: str = "",
+        fingerprint: str = "",
+        outside: tuple[str, ...] = (),
+        note: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self.engine = engine
         self.work = work
         self.seed = seed
+        self.run = run
+        self.fingerprint = fingerprint
+        self.outside = outside
+        self.note = note
         self._calls = 0
 
     def map(self, parts: Sequence[Part], measure: Measure) -> Rows:
