@@ -104,7 +104,8 @@ def keep_mask(
     texts: pa.Array, shingling: Shingling, banding: Banding, threshold: float
 ) -> npt.NDArray[np.bool_]:
     """Which texts to keep so that of similar ones only the best is left; see `kept_instead`."""
-    return kept_instead(texts, shingling, banding, threshold) == np.arange(len(texts))
+    instead = kept_instead(texts, shingling, banding, threshold)
+    return np.equal(instead, np.arange(len(texts)))
 
 
 def kept_instead(texts: pa.Array, shingling: Shingling, banding: Banding, threshold: float) -> Rows:
@@ -159,9 +160,9 @@ def _candidate_pairs(keys: npt.NDArray[np.uint64], parts_bits: int) -> Pairs:
     dealt = np.empty(len(keys), np.uint32)
     free = ends[:-1].copy()
     for row in range(len(keys)):
-        part = _part(keys[row], parts_bits)
-        dealt[free[part]] = row
-        free[part] += 1
+        place = _part(keys[row], parts_bits)
+        dealt[free[place]] = row
+        free[place] += 1
     slots = 1
     while slots < 2 * largest:
         slots *= 2
