@@ -2,6 +2,7 @@
 # make test    lint, types, import rules and every test
 # make lint    the first three of these
 # make bench   MB of input per CPU-second for each stage
+# make bench-peers   sets up .venv-peers with the tools that benchmarks/deduplicate.py compares with
 # make clean   removes what these made, .venv included
 # make constraints   resolves constraints.txt again after a change of pyproject.toml
 
@@ -18,7 +19,7 @@ export RAY_USAGE_STATS_ENABLED := 0
 # Workers are processes: each would compile all that it imports again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test lint bench constraints clean
+.PHONY: run test lint bench bench-peers constraints clean
 
 # The stamp is written last: a set-up that was interrupted starts again, a finished one is left alone.
 .venv/installed: pyproject.toml constraints.txt requirements-nodeps.txt
@@ -47,6 +48,15 @@ test: lint
 bench: .venv/installed
 	$(BIN)/python benchmarks/line.py
 
+# Apart from .venv: they ask for other versions of what both need.
+bench-peers: .venv-peers/installed
+
+.venv-peers/installed: benchmarks/peers/requirements.txt
+	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	echo '*' > .venv-peers/.gitignore
+	.venv-peers/bin/python -m pip install -q --no-compile -r benchmarks/peers/requirements.txt
+	touch $@
+
 # Versions that still fit are kept. The pins hold for both builds of torch: the CPU build needs fewer
 # of them, and pip takes it where it finds one.
 constraints:
@@ -55,6 +65,6 @@ constraints:
 		--custom-compile-command 'make constraints' pyproject.toml -o constraints.txt
 
 clean:
-	rm -rf .venv .uv out build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-peers .uv out build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf src/corpusmill.egg-info
