@@ -221,6 +221,7 @@ def test_overlapping_copies_leave_each_part_somewhere(tmp_path: Path) -> None:
         (f"{a} {b}", f"{b} {c}", f"{c} {a}"),
         (b, f"{a} {b}", f"{a} {b} {c}"),
         (f"{a} {b} {c}", f"{c} {b} {a}", f"{b} {b}"),
+        (b, f"{a} {b} {c}", f"{a} {b} {c}"),  # the first copy of the longer one loses its middle
     ]
     for number, order in enumerate(orders):
         texts = dict(zip(names, order, strict=True))

@@ -229,6 +229,15 @@ def _strongest_break(data: Bytes, first: int, last: int, classes: Classes) -> tu
 
 
 @numba.njit(cache=True, nogil=True)
+def _copy(data: Bytes, first: int, last: int, out: Bytes, at: int) -> int:
+    """Copy bytes to `out`, and say where they end there. A slice takes seconds to compile."""
+    for i in range(first, last):
+        out[at] = data[i]
+        at += 1
+    return at
+
+
+@numba.njit(cache=True, nogil=True)
 def _cut(
     data: Bytes,
     starts: Numbers,
@@ -255,8 +264,7 @@ def _cut(
                     _, width = decode(data, last)
                     last += width
                 span += 1
-            out[written : written + first - done] = data[done:first]
-            written += first - done
+            written = _copy(data, done, first, out, written)
             done = last
             if first == start or last == stop:
                 continue
@@ -267,8 +275,7 @@ def _cut(
                 if strongest == BLANK_LINE:
                     out[written] = 10
                     written += 1
-                out[written : written + last - indentation] = data[indentation:last]
-                written += last - indentation
+                written = _copy(data, indentation, last, out, written)
             else:
                 left, _ = decode(data, before(data, first))
                 right, _ = decode(data, last)
@@ -276,6 +283,5 @@ def _cut(
                 if strongest == BLANK or not beside_alone:
                     out[written] = 32
                     written += 1
-        out[written : written + stop - done] = data[done:stop]
-        written += stop - done
+        written = _copy(data, done, stop, out, written)
         ends[text + 1] = written

@@ -10,6 +10,7 @@ computed from the window's words one by one. With n distinct windows, two of whi
 another with probability n^2 / 2^129: 10^-15 at 10^12.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numba
@@ -20,6 +21,7 @@ from corpusmill.filters.shingles import mix
 
 Hashes = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.int64]
+Marks = npt.NDArray[np.bool_]
 
 KEY, CHECK = np.uint64(0x6C62272E07BB0142), np.uint64(0x2545F4914F6CDD1D)
 """What the two hashes of a run of words begin with: any two different numbers."""
@@ -43,35 +45,45 @@ def anchors_plain(grams: list[int], count: int) -> list[int]:
     ]
 
 
+Place = tuple[int, int]
+"""A text, and the number of a word in it."""
+
+
 def kept_plain(texts: list[list[str]], length: int) -> list[list[bool]]:
     """Which words of texts stay when repeated windows are removed, texts in order of preference.
 
-    The first occurrence of a window that occurs again is protected. A word is removed if it is in a
-    later occurrence of some window, and in no protected one. Therefore
+    A repeated window is sound if no word of its first occurrence is in a later occurrence of
+    another one. First, later occurrences of sound windows go. Then, of the windows that are not
+    sound but still whole in several places, all but the first of these go; but not the words of any
+    occurrence that stays for others. Therefore
 
     - each word that is removed was in a window that is still there, whole, at an earlier place;
-    - what is left whole of later occurrences was needed on both sides by protected ones: no run of
-      2 * length - 1 words, all in one piece in its text, is left twice.
+    - no run of 2 * length - 1 words, in one piece in its text, is left twice: between `length` and
+      that, all of it must be needed by what stays for others, on both sides of it.
     """
-    first: dict[tuple[str, ...], tuple[int, int]] = {}
-    repeated = set()
-    places = [
-        (number, at) for number, text in enumerate(texts) for at in range(len(text) - length + 1)
+    windows: dict[tuple[str, ...], list[Place]] = {}
+    for number, text in enumerate(texts):
+        for at in range(len(text) - length + 1):
+            windows.setdefault(tuple(text[at : at + length]), []).append((number, at))
+
+    def words(places: Iterable[Place]) -> set[Place]:
+        return {(number, at + i) for number, at in places for i in range(length)}
+
+    repeated = [places for places in windows.values() if len(places) > 1]
+    again = words(place for places in repeated for place in places[1:])
+    sound = [places for places in repeated if again.isdisjoint(words(places[:1]))]
+    removed = words(place for places in sound for place in places[1:])
+    whole = [
+        [place for place in places if removed.isdisjoint(words([place]))]
+        for places in repeated
+        if not again.isdisjoint(words(places[:1]))
     ]
-    for number, at in places:
-        window = tuple(texts[number][at : at + length])
-        if first.setdefault(window, (number, at)) != (number, at):
-            repeated.add(window)
-    later = [[False] * len(text) for text in texts]
-    protected = [[False] * len(text) for text in texts]
-    for number, at in places:
-        window = tuple(texts[number][at : at + length])
-        if window in repeated:
-            marks = protected if first[window] == (number, at) else later
-            marks[number][at : at + length] = [True] * length
+    left = [places for places in whole if len(places) > 1]
+    needed = words(places[0] for places in [*sound, *left])
+    removed |= words(place for places in left for place in places[1:]) - needed
     return [
-        [safe or not again for again, safe in zip(*marks, strict=True)]
-        for marks in zip(later, protected, strict=True)
+        [(number, at) not in removed for at in range(len(text))]
+        for number, text in enumerate(texts)
     ]
 
 
@@ -208,7 +220,7 @@ def find_all(
 @numba.njit(cache=True, nogil=True)
 def candidate_windows(
     words: Hashes, offsets: Numbers, length: int, keys: Numbers, slots: Numbers
-) -> npt.NDArray[np.bool_]:
+) -> Marks:
     """The words with which windows begin whose anchors are among `keys`; shape [words]."""
     wanted = np.zeros(words.size, np.bool_)
     size = gram_length(length)
@@ -268,32 +280,33 @@ class WordRuns:
     """Where the runs of each text are; shape [texts + 1]."""
 
 
-def runs_to_remove(
-    offsets: Numbers, length: int, starts: Numbers, first: npt.NDArray[np.bool_]
-) -> WordRuns:
-    """The words in later occurrences of windows and in no first one, as `kept_plain` has it.
+@numba.njit(cache=True, nogil=True)
+def in_windows(count: int, starts: Numbers, length: int) -> Marks:
+    """Which of `count` words are in the windows that begin with these, ascending; shape [count]."""
+    marks = np.zeros(count, np.bool_)
+    done = 0
+    for start in starts:
+        for i in range(max(start, done), start + length):
+            marks[i] = True
+        done = start + length
+    return marks
 
-    `offsets`, shape [texts + 1], counts the words of the texts; `starts` are the words with which
-    repeated windows begin, ascending, and `first` says which of these are first occurrences.
-    """
-    marks = np.zeros(offsets[-1] + 1, np.bool_)
-    _mark(marks, length, starts[~first], True)
-    _mark(marks, length, starts[first], False)
+
+def are_whole(removed: Marks, starts: Numbers, length: int) -> Marks:
+    """Which of the windows that begin with these words have no removed one; shape [starts]."""
+    before = np.concatenate([[0], np.cumsum(removed)])
+    whole: Marks = before[starts + length] == before[starts]
+    return whole
+
+
+def word_runs(marks: Marks, offsets: Numbers) -> WordRuns:
+    """The runs of marked words in each text, whose words `offsets` counts; shape [texts + 1]."""
     firsts, lasts, ends = _runs(marks, offsets)
     return WordRuns(firsts=firsts, lasts=lasts, offsets=ends)
 
 
 @numba.njit(cache=True, nogil=True)
-def _mark(marks: npt.NDArray[np.bool_], length: int, starts: Numbers, mark: bool) -> None:
-    done = 0
-    for start in starts:
-        for i in range(max(start, done), start + length):
-            marks[i] = mark
-        done = start + length
-
-
-@numba.njit(cache=True, nogil=True)
-def _runs(marks: npt.NDArray[np.bool_], offsets: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+def _runs(marks: Marks, offsets: Numbers) -> tuple[Numbers, Numbers, Numbers]:
     firsts = np.empty(marks.size // 2 + 1, np.int64)
     lasts = np.empty(marks.size // 2 + 1, np.int64)
     ends = np.zeros(offsets.size, np.int64)

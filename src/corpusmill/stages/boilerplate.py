@@ -24,11 +24,13 @@ from corpusmill.filters.repeats import CHECK, KEY, run_hashes
 from corpusmill.filters.shingles import word_hashes
 from corpusmill.stage import Action, Apply, GlobalStage, NarrowStage, Outcome, Part, Verbs, Verdicts
 from corpusmill.stages.occurrences import (
-    ByPart,
     Limits,
+    Runs,
     limits,
     occurrences,
+    of_part,
     parts_of_prose,
+    read_runs,
     runs_by_part,
 )
 
@@ -103,17 +105,23 @@ def hashed(found: Units, min_words: int) -> tuple[Numbers, Numbers, Numbers]:
     return chosen, key, check
 
 
-class RemoveUnits(ByPart):
+class RemoveUnits(NarrowStage):
     """Removes the units that come after their limits."""
 
     name: ClassVar[str] = "remove_units"
 
     unit: Unit
     min_words: int
+    runs: Runs
+    """Part -> where its limits stand. A bound stage has those of its part only."""
+
+    def for_part(self, part: int) -> "RemoveUnits":
+        """The stage with the limits of one part."""
+        return self.model_copy(update={"runs": of_part(self.runs, part)})
 
     def open(self) -> Apply:
         """Read the limits of this stage's parts."""
-        table = self.rows()
+        table = read_runs(self.runs)
         if table is None:
             return lambda documents: Outcome(documents=documents)
         known = Limits(table)

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from corpusmill import storage
 from corpusmill.document import one_chunk
 from corpusmill.filters.repeats import Numbers, find_all, hash_slots
-from corpusmill.stage import NarrowStage, Part, Rows, Verbs
+from corpusmill.stage import Part, Rows, Verbs
 from corpusmill.stages.verdicts import Run, verdicts_by_part
 
 OCCURRENCES = pa.schema(
@@ -98,30 +98,28 @@ def limits(table: pa.Table, most: int, across: bool) -> pa.Table:
     return pa.table(columns, schema=LIMITS)
 
 
-def runs_by_part(verbs: Verbs, rows: Rows) -> dict[int, tuple[Run, ...]]:
+Runs = dict[int, tuple[Run, ...]]
+"""Part -> where its rows stand."""
+
+
+def runs_by_part(verbs: Verbs, rows: Rows) -> Runs:
     """Gather rows by part: where those of each part stand."""
     return verdicts_by_part(verbs, rows).runs
 
 
-def read_runs(runs: tuple[Run, ...]) -> pa.Table | None:
-    """The rows at these places; None where there are none."""
-    tables = [storage.read_ipc(file).slice(first, rows) for file, first, rows in runs]
+def of_part(runs: Runs, part: int) -> Runs:
+    """What a stage that is bound to one part keeps."""
+    return {part: runs.get(part, ())}
+
+
+def read_runs(runs: Runs) -> pa.Table | None:
+    """The rows of all these parts; None where there are none."""
+    tables = [
+        storage.read_ipc(file).slice(first, rows)
+        for places in runs.values()
+        for file, first, rows in places
+    ]
     return pa.concat_tables(tables).combine_chunks() if tables else None
-
-
-class ByPart(NarrowStage):
-    """A stage that knows something about each part."""
-
-    runs: dict[int, tuple[Run, ...]]
-    """Part -> where its rows stand. A bound stage has those of its part only."""
-
-    def for_part(self, part: int) -> "ByPart":
-        """The stage with the rows of one part."""
-        return self.model_copy(update={"runs": {part: self.runs.get(part, ())}})
-
-    def rows(self) -> pa.Table | None:
-        """The rows of this stage's parts."""
-        return read_runs(tuple(run for runs in self.runs.values() for run in runs))
 
 
 class Limits:
@@ -137,6 +135,10 @@ class Limits:
     def rows(self, keys: Numbers, checks: Numbers) -> Numbers:
         """The row of each thing's limit, -1 where it has none; shape [things]."""
         return find_all(keys, checks, self.keys, self.checks, self.slots)
+
+    def hashes(self, rows: Numbers) -> tuple[Numbers, Numbers]:
+        """Key and check of the limits in these rows."""
+        return self.keys[rows], self.checks[rows]
 
     def compare(
         self, rows: Numbers, ids: pa.Array, document: Numbers, position: Numbers
