@@ -93,7 +93,7 @@ def marked(folder: Path, xpath: str, count: int) -> Labelled:
 
 def agreed(given: Labelled) -> Labelled:
     """Those pages on whose article two extractors agree."""
-    from readability import Document
+    from readability import Document  # type: ignore[import-not-found]
 
     from corpusmill.stages.sources.charset import decode_html
 

@@ -103,7 +103,8 @@ def example(page: LabelledPage, weight: float) -> Example | None:
     counts = np.array([len(block) for block in per_block])
     ends = np.cumsum(counts)
     sums = np.concatenate([[0], np.cumsum(covered)])
-    inside = (sums[ends] - sums[ends - counts]) >= 0.5 * np.maximum(counts, 1)
+    covered_words = np.asarray(sums[ends] - sums[ends - counts])
+    inside = np.where(covered_words >= 0.5 * np.maximum(counts, 1), 1, 0)
     share = (counts + 0.3) / max(len(article), SHORT_ARTICLE)
     return Example(
         page=page,
@@ -160,7 +161,8 @@ def _train(
     squares = [np.zeros_like(value) for value in values]
     for epoch in range(1, EPOCHS + 1):
         hidden, hidden_bias, out, out_bias = values
-        mask = (random.random(count) >= DROPOUT).astype(np.float32) / np.float32(1 - DROPOUT)
+        kept = random.random(count) >= DROPOUT
+        mask = np.where(kept, 1 / (1 - DROPOUT), 0).astype(np.float32)
         seen = inputs * mask
         units = np.maximum(seen @ hidden + hidden_bias, 0)
         odds = np.clip(units @ out + out_bias, -30, 30)

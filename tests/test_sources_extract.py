@@ -1,8 +1,5 @@
 """Text out of pages, books and code, and the contract of the stage that takes it out."""
 
-import json
-import re
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -10,10 +7,8 @@ import pytest
 
 from corpusmill.document import document_schema
 from corpusmill.stage import check_verdicts
-from corpusmill.stages.sources import limits
 from corpusmill.stages.sources.charset import decode_html, decode_text
 from corpusmill.stages.sources.extract import Extract
-from corpusmill.stages.sources.html import read_html
 from corpusmill.stages.sources.limits import Refused
 from corpusmill.stages.sources.records import RAW_SCHEMA
 from corpusmill.stages.sources.source import Source
@@ -67,77 +62,6 @@ def test_extraction_returns_every_document_with_its_verdict() -> None:
         ("locator", "x.py"),
         ("programming_language", "Python"),
     ]
-
-
-PAGE = """<!doctype html><html><head><title>The title</title>
-<meta name="author" content="A. Writer"><meta property="og:site_name" content="The Site">
-<meta property="article:published_time" content="2021-03-04T05:06:07Z"></head><body>
-<nav><a href="/">Home</a> <a href="/about">About us</a></nav><article><h1>The title</h1>
-<p>{first}</p><p>{second}</p></article><footer><a href="/terms">Terms</a>
-<a rel="license" href="https://creativecommons.org/licenses/by-sa/4.0/">Licence</a></footer>"""
-SENTENCES = {
-    "first": "The first paragraph of an article says what happened, where it happened, and when. "
-    * 3,
-    "second": "The second one is about the people who saw it and about what they said later. " * 3,
-}
-
-
-def test_a_page_gives_its_article_and_what_it_says_about_itself() -> None:
-    text, metadata = read_html(
-        PAGE.format(**SENTENCES).encode(), None, "https://www.site.example/a", ""
-    )
-    assert "The first paragraph of an article" in text
-    assert "people who saw it" in text
-    assert "About us" not in text
-    assert metadata == {
-        "author": "A. Writer",
-        "date": "2021-03-04",
-        "host": "www.site.example",
-        "licence": "creativecommons.org/licenses/by-sa/4.0",
-        "site": "The Site",
-        "title": "The title",
-    }
-
-
-def test_a_date_after_the_crawl_is_no_date() -> None:
-    page = PAGE.format(**SENTENCES).encode()
-    assert "date" not in read_html(page, None, "https://site.example/", "2020-01-01T00:00:00Z")[1]
-
-
-def test_articles_are_extracted_as_people_marked_them(shared_data: Path) -> None:
-    import gzip
-
-    folder = shared_data / "web" / "articles"
-    truth = json.loads((folder / "ground-truth.json").read_text())
-    recalls = []
-    for key in sorted(truth)[:12]:
-        page = gzip.decompress((folder / "html" / f"{key}.html.gz").read_bytes())
-        words = set(re.findall(r"\w+", read_html(page, None, truth[key].get("url", ""), "")[0]))
-        expected = set(re.findall(r"\w+", truth[key]["articleBody"]))
-        recalls.append(len(words & expected) / len(words | expected))
-    assert sum(recalls) / len(recalls) > 0.9
-
-
-@pytest.mark.parametrize(
-    ("page", "reason"),
-    [
-        (b"<div>" * 100_001, "too_many_nodes"),
-        (b"<div>" * 20_000, "too_deep"),
-        (b"<html><body>" + b"<b>x" * 300, "too_deep"),
-        (b"x" * (limits.MAX_HTML + 1), "too_large"),
-    ],
-)
-def test_hostile_pages_are_refused_before_extraction(page: bytes, reason: str) -> None:
-    with pytest.raises(Refused, match=reason) as refusal:
-        read_html(page, None, "", "")
-    assert refusal.value.value is not None
-    assert refusal.value.threshold is not None
-    assert refusal.value.value > refusal.value.threshold
-
-
-@pytest.mark.parametrize("page", [b"", b"\0" * 100, b"<!doctype html>", b"<?xml?>", b"<p>"])
-def test_pages_without_anything_give_no_text(page: bytes) -> None:
-    assert read_html(page, None, "http://[broken", "")[0] == ""
 
 
 GREEK = "Καλημέρα κόσμε, τι κάνεις σήμερα; Όλα καλά, ευχαριστώ πολύ."

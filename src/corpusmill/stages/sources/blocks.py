@@ -16,23 +16,29 @@ _LINE = "\x0b"
 """Stands for <br> until a block is finished; a control character that no page has left."""
 
 _UNSEEN, _BREAK, _RULE, _INLINE, _LINK, _SET_APART = range(6)
+
+
+def _each(names: str, kind: int) -> dict[str, int]:
+    return dict.fromkeys(names.split(), kind)
+
+
 _KINDS = {
     "a": _LINK,
     "br": _BREAK,
     "hr": _RULE,
     # what a browser does not show as text of the page
-    **dict.fromkeys(
-        ["script", "style", "noscript", "template", "iframe", "frame", "frameset", "noframes", "object", "embed", "applet", "svg", "canvas", "audio", "video", "map", "area", "select", "option", "optgroup", "button", "textarea", "input", "datalist", "progress", "meter", "head", "title", "meta", "link", "base", "param", "source", "track", "img", "dialog"],
-        _UNSEEN,
-    ),
+    **_each("script style noscript template iframe frame frameset noframes object embed", _UNSEEN),
+    **_each("applet svg canvas audio video map area select option optgroup button", _UNSEEN),
+    **_each("textarea input datalist progress meter head title meta link base param", _UNSEEN),
+    **_each("source track img dialog", _UNSEEN),
     # what stands in a line with the text around it
-    **dict.fromkeys(
-        ["abbr", "acronym", "b", "bdi", "bdo", "big", "blink", "cite", "code", "data", "del", "dfn", "em", "font", "i", "ins", "kbd", "label", "mark", "nobr", "q", "rb", "rp", "rt", "rtc", "ruby", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time", "tt", "u", "var", "wbr"],
-        _INLINE,
-    ),
+    **_each("abbr acronym b bdi bdo big blink cite code data del dfn em font i ins kbd", _INLINE),
+    **_each("label mark nobr q rb rp rt rtc ruby s samp small span strike strong sub sup", _INLINE),
+    **_each("time tt u var wbr", _INLINE),
 }
 """How each element stands to the text around it; all others are set apart from it."""
 
+_IN_LINE = (_INLINE, _LINK)
 _ARTICLE_KINDS = {**_KINDS, "nav": _RULE, "footer": _RULE}
 """The same where menus are of no interest: they part what is before from what is after."""
 
@@ -126,8 +132,8 @@ BODY = 1 << (NUM_BITS - 1)
 
 _EACH_HINT = tuple(re.compile(pattern) for pattern in _HINTS)
 _WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+")
-_WHOSE = frozenset(["article", "story", "post", "entry", "blog", "news", "page", "main", "rich"])
-_WHAT = frozenset(["body", "content", "text", "copy"])
+_WHOSE = frozenset(("article", "story", "post", "entry", "blog", "news", "page", "main", "rich"))
+_WHAT = frozenset(("body", "content", "text", "copy"))
 _MAX_NAME = 200
 """Characters of an element's class and id that are looked at."""
 
@@ -236,7 +242,7 @@ def find_blocks(tree: Any, *, all_text: bool = False) -> Blocks:
                 if pieces:
                     finish(container, bits)
                 enter(child, tag, container, depth, bits, shape)
-            elif kind == _INLINE or kind == _LINK:
+            elif kind in _IN_LINE:
                 outer = in_link
                 in_link = outer or kind == _LINK
                 text = child.text

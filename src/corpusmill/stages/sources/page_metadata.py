@@ -1,5 +1,6 @@
 """What a page says about itself: title, author, date, site, licence, address."""
 
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -55,11 +56,18 @@ _MODIFIED = (
 _MAX_VALUE = 500
 """Characters of a metadata value; longer ones are no title or name."""
 
+_CALLED_DATE = re.compile(r"date|publi|time|posted", re.I)
+_MAX_NAMED = 20
+"""Elements called dates, and pieces of text in one, that are looked at."""
+_SHORT = 150
+"""Characters of an element that says little but a date."""
+
 _EARLIEST, _LATEST = "1995-01-01", "2100-01-01"
 """There were hardly any pages before; the bound above is for pages without a date of crawl."""
 
 _IN_URL = re.compile(r"\D((?:19|20)\d\d)[/_-](0?[1-9]|1[0-2])[/_-](0?[1-9]|[12]\d|3[01])(?:\D|$)")
 _NUMERIC = re.compile(r"\s*((?:19|20)\d\d)([-/.]?)(\d\d)\2(\d\d)(?:\D|$)")
+_DOTTED = re.compile(r"(?:\D|^)([0-3]?\d)\.([01]?\d)\.((?:19|20)\d\d)(?:\D|$)")
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _MONTH = "|".join(_MONTHS)
 _DAY_FIRST = re.compile(rf"(?:\D|^)(\d\d?)[. -]+({_MONTH})[a-z]*\.?,?[ -]+((?:19|20)\d\d)", re.I)
@@ -108,6 +116,7 @@ def page_metadata(
         "date": published
         or _valid(_as_date(linked.get("date", "")), bounds)
         or _time_element(page, bounds)
+        or _named_element(page, bounds)
         or _dated(meta, _MODIFIED, bounds),
     }
     cleaned = {name: " ".join(value.split()) for name, value in found.items()}
@@ -209,16 +218,33 @@ def _time_element(page: Page, bounds: tuple[str, str]) -> str:
     return first
 
 
+def _named_element(page: Page, bounds: tuple[str, str]) -> str:
+    """The first date in an element that is called one and holds little else."""
+    seen = 0
+    for element in page.tree.iter("span", "div", "p", "li", "td", "small", "em", "abbr"):
+        name = element.get("class") or element.get("id") or element.get("itemprop")
+        if name and _CALLED_DATE.search(name[:_MAX_VALUE]):
+            words = "".join(itertools.islice(element.itertext(), _MAX_NAMED))
+            if len(words) <= _SHORT and (value := _valid(_as_date(words.strip()), bounds)):
+                return value
+            seen += 1
+            if seen == _MAX_NAMED:
+                break
+    return ""
+
+
 def _in_url(url: str) -> tuple[str, str, str] | None:
     found = _IN_URL.search(url)
     return (found[1], found[2], found[3]) if found else None
 
 
 def _as_date(value: str) -> tuple[str, str, str] | None:
-    """Year, month and day of a date in ISO 8601 or as written in English."""
+    """Year, month and day of a date in ISO 8601, as D.M.YYYY, or as written in English."""
     value = value[:_MAX_VALUE]
     if found := _NUMERIC.match(value):
         return found[1], found[3], found[4]
+    if found := _DOTTED.search(value):
+        return found[3], found[2], found[1]
     if found := _DAY_FIRST.search(value):
         return found[3], str(_MONTHS.index(found[2].lower()) + 1), found[1]
     if found := _MONTH_FIRST.search(value):
