@@ -1,7 +1,9 @@
 """Extractors: what they take out of a page, what it says about itself, and hostile pages."""
 
 import contextlib
+import gzip
 import itertools
+import json
 import subprocess
 import sys
 import time
@@ -132,6 +134,11 @@ def test_every_post_of_a_thread_and_every_item_of_a_reference_is_kept() -> None:
         f"<p>{SENTENCES['first']}</p><dl>{items}</dl></div></body>"
     )
     assert all(f"Sets option number {n} " in text_of(page) for n in range(20))
+
+
+def test_characters_that_are_none_are_left_out() -> None:
+    page = "<p>\x00a\x0bb\x1f\x7f c\ufffe d\uffff e</p>"
+    assert text_of(page, "none") == "ab c d e"
 
 
 @pytest.mark.parametrize("page", ["<body>Some words only.", "<h1>Title</h1><p>Short text.</p>"])
@@ -285,6 +292,45 @@ def test_the_network_adds_whole_numbers_that_float32_holds() -> None:
     features = page_features(find_blocks(page.tree))
     many = np.concatenate([features] * 50)
     assert (weights.log_odds(many) == np.tile(weights.log_odds(features), 50)).all()
+
+
+def test_the_same_pages_train_the_same_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmarks import train_blocks
+
+    monkeypatch.setattr(train_blocks, "EPOCHS", 60)
+    (tmp_path / "html").mkdir()
+    truth = {}
+    for number, name in enumerate(("one", "two", "three")):
+        body = [f"{number} {sentence}" for sentence in SENTENCES.values()]
+        page = PAGE.format(first=body[0], second=body[1] + "</p></article><aside><p>And also: this")
+        (tmp_path / "html" / f"{name}.html.gz").write_bytes(gzip.compress(page.encode()))
+        truth[name] = {"articleBody": "\n".join(body), "url": f"https://{name}.example/"}
+    (tmp_path / "ground-truth.json").write_text(json.dumps(truth))
+    examples = train_blocks.read(f"{tmp_path}:0.5")
+    assert [e.inside.sum() for e in examples] == [2, 2, 2]
+    for run in ("first", "second"):
+        train_blocks.write(train_blocks.train(examples), tmp_path / run)
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+    odds = train_blocks.train(examples).log_odds(examples[0].features)
+    assert ((odds > 0) == examples[0].inside).all()
+
+
+def test_figures_are_those_of_the_benchmark() -> None:
+    # shingles of the truth: abcd bcde; of what was found: abcd bcdx, and nothing
+    pages = [compare("a b c d e", "a b c d x"), compare("a b", ""), compare("", "")]
+    assert pages == [(1 / 3, 1 / 3, 1 / 3), (0, 0, 1), (0, 0, 0)]
+    assert figures(pages) == {"precision": 0.5, "recall": 0.25, "f1": pytest.approx(1 / 3)}
+    assert compare("a b c", "a, b. C c") == (0, 0.5, 0.5)
+
+
+def test_the_benchmark_says_where_it_looked_for_pages(tmp_path: Path) -> None:
+    script = Path(__file__).resolve().parents[1] / "benchmarks" / "extraction.py"
+    command = [sys.executable, str(script), str(tmp_path)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 2
+    assert f"{tmp_path}: no labelled pages" in run.stderr
 
 
 # Hostile pages.

@@ -19,6 +19,7 @@ from corpusmill.stages.sources.limits import (
 from corpusmill.stages.sources.page_metadata import meta_tags, page_metadata
 
 _NOT_XML = bytes([*range(9), 11, 12, *range(14, 32), 127])
+_BEFORE_END = "\ufffe".encode()[:2]
 _NO_CHARACTERS = ("\ufffe".encode(), "\uffff".encode())
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
 
@@ -81,8 +82,9 @@ def parse_html(payload: bytes, charset: str | None) -> Page | None:
         raise Refused("too_many_nodes", tags, MAX_TAGS)
     text = _DECLARATION.sub("", decode_html(payload, charset))
     source = text.encode("utf-8", "replace").translate(None, _NOT_XML)
-    for character in _NO_CHARACTERS:
-        source = source.replace(character, b"")
+    if _BEFORE_END in source:
+        for character in _NO_CHARACTERS:
+            source = source.replace(character, b"")
     parser = etree.HTMLParser(
         encoding="utf-8", collect_ids=False, remove_comments=True, remove_pis=True, huge_tree=False
     )
