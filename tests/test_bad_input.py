@@ -22,10 +22,10 @@ from corpusmill.stages.sources import html
 
 read_html = html.read_html
 
-def crash(payload, *arguments):
+def crash(payload, *arguments, **settings):
     if b"CRASH" in payload:
         os.kill(os.getpid(), signal.SIGSEGV)
-    return read_html(payload, *arguments)
+    return read_html(payload, *arguments, **settings)
 
 html.read_html = crash
 """

@@ -18,6 +18,7 @@ import pytest
 import zstandard
 
 from corpusmill.stages.sources import limits, records, tables
+from corpusmill.stages.sources.listing import list_inputs
 from corpusmill.stages.sources.records import RawDocument, Skipped, read_file
 from corpusmill.stages.sources.source import Source
 
@@ -91,18 +92,17 @@ def test_a_missing_file_is_quarantined(tmp_path: Path) -> None:
     assert fate(one(tmp_path / "gone.txt")) == "unreadable_file"
 
 
-def test_what_version_control_keeps_is_passed_over(tmp_path: Path) -> None:
-    path = written(tmp_path / "config", b"[core]")
-    source = Source(name="s", kind="code", path="in")
-    (found,) = read_file(source, str(path), "project/.git/config")
-    assert found == Skipped(reason="ignored_folder", locator="")
+def test_what_version_control_keeps_is_no_input(tmp_path: Path) -> None:
+    for name in ("project/.git/config", "project/__pycache__/a.pyc", "project/a.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    listed = list_inputs(Source(name="s", kind="code", path=str(tmp_path)))
+    assert [file.relative for file in listed] == ["project/a.py"]
 
 
-def test_code_is_named_by_language(tmp_path: Path) -> None:
-    for name, language in [("a.rs", "Rust"), ("Makefile", "Makefile"), ("X.PY", "Python")]:
-        found = one(written(tmp_path / name, b"x"), "code")
-        assert isinstance(found, RawDocument)
-        assert found.metadata["programming_language"] == language
+def test_packed_code_is_unpacked_and_packed_data_is_not_code(tmp_path: Path) -> None:
+    assert fate(one(written(tmp_path / "a.py.gz", gzip.compress(b"x = 1")), "code")) == "code"
+    assert fate(one(written(tmp_path / "a.bin.gz", gzip.compress(b"x")), "code")) == "binary"
 
 
 def test_a_document_over_the_limit_is_refused_without_being_held(
@@ -272,8 +272,6 @@ def test_a_member_that_comes_twice_has_two_places(tmp_path: Path) -> None:
     first = block[:1024]
     found = read(written(tmp_path / "p.tar", first + block + twice), "code")
     assert [f.locator for f in found] == ["a.py", "a.py#2", "link"]
-    assert isinstance(found[1], RawDocument)
-    assert found[1].metadata["programming_language"] == "Python"
     assert found[1].uri == "p.tar#a.py#2"
 
 

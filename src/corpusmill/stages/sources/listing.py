@@ -9,11 +9,9 @@ from dataclasses import dataclass, replace
 from corpusmill import remote, storage
 from corpusmill.errors import RunError, UsageError
 from corpusmill.stages.sources import git_trees, licences, sitemap
+from corpusmill.stages.sources.code_marks import is_ignored
 from corpusmill.stages.sources.limits import Refused
 from corpusmill.stages.sources.source import Source
-
-IGNORED_FOLDERS = {".git", ".hg", ".svn", "__pycache__"}
-"""Folders whose files are about the code, not the code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +82,7 @@ def _in_folder(source: Source) -> list[InputFile]:
     files = [_repository(source, path, _relative(path, root)) for path in repositories]
     for path in paths:
         relative = _relative(path, root)
-        if IGNORED_FOLDERS.isdisjoint(relative.split("/")[:-1]):
+        if not is_ignored(relative.rpartition("/")[0]):
             files.append(_file(source, path, relative))
     return files
 

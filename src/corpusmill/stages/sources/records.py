@@ -145,9 +145,9 @@ def _read(
         return
     elif head.startswith(sniff.ZIP_MAGICS) and suffix != ".epub" and not sniff.is_epub(head):
         yield from archives.read_zip(source, stream, relative)
-    elif sniff.is_tar(first):
+    elif archives.is_tar(head, relative):
         yield from archives.read_tar(source, stream, head, relative)
-    elif code and sniff.is_packed(head):
+    elif code and sniff.is_packed(head) and not programming_language(relative):
         yield Skipped(reason="binary", locator="")
     else:
         yield _read_whole(source, stream, head, relative)
@@ -169,7 +169,6 @@ def whole_file(source: Source, relative: str, payload: bytes, member: str = "") 
     """One file as one document; `member` is its path in an archive."""
     name = member or relative
     end = sniff.suffix(name)
-    metadata: dict[str, str] = {}
     media: Media
     if not payload:
         return Skipped(reason="empty_file", locator=member)
@@ -177,7 +176,6 @@ def whole_file(source: Source, relative: str, payload: bytes, member: str = "") 
         if sniff.looks_binary(payload):
             return Skipped(reason="binary", locator=member)
         media = "notebook" if end == ".ipynb" else "code"
-        metadata["programming_language"] = programming_language(name)
     elif payload.startswith(b"%PDF-"):
         media = "pdf"
     elif end == ".epub" or sniff.is_epub(payload):
@@ -199,5 +197,4 @@ def whole_file(source: Source, relative: str, payload: bytes, member: str = "") 
         uri=place(relative, member),
         payload=payload,
         media=media,
-        metadata=metadata,
     )

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 
 from corpusmill.stages.sources import sniff
-from corpusmill.stages.sources.limits import MAX_PAYLOAD, Refused
+from corpusmill.stages.sources.limits import MAX_PAYLOAD
 from corpusmill.stages.sources.listing import InputFile
 from corpusmill.stages.sources.records import RawDocument, refused
 
@@ -22,8 +22,7 @@ class Repository:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._files: dict[str, bytes] = {}
-        self._licence = ""
+        self._files: list[tuple[str, str, bytes]] = []
         self._size = 0
 
     def add(self, relative: str, record: RawDocument) -> None:
@@ -31,8 +30,8 @@ class Repository:
         self._size += len(record.payload)
         if self._size <= MAX_PAYLOAD:
             path = record.locator or relative.removeprefix(f"{self._name}/")
-            self._files[path] = record.payload
-            self._licence = self._licence or record.metadata.get("repository_licence", "")
+            licence = record.metadata.get("repository_licence", "")
+            self._files.append((path, licence, record.payload))
 
     def document(self) -> Iterator[RawDocument]:
         """The repository as one raw document; none if it has no file."""
@@ -42,26 +41,21 @@ class Repository:
             yield RawDocument(
                 locator="",
                 uri=self._name,
-                payload=packed(list(self._files), list(self._files.values())),
+                payload=packed(self._files),
                 media="repository",
-                metadata={"repository_licence": self._licence},
             )
 
 
-def packed(names: Sequence[str], payloads: Sequence[bytes]) -> bytes:
-    """A line of JSON, names and sizes, and behind it the files."""
-    sizes = [[name, len(data)] for name, data in zip(names, payloads, strict=True)]
-    return b"".join([json.dumps(sizes).encode(), b"\n", *payloads])
+def packed(files: Sequence[tuple[str, str, bytes]]) -> bytes:
+    """Path, licence and content of files: a line of JSON, which has the sizes, and the contents."""
+    sizes = [[path, licence, len(data)] for path, licence, data in files]
+    return b"".join([json.dumps(sizes).encode(), b"\n", *(data for _, _, data in files)])
 
 
-def unpacked(payload: bytes) -> list[tuple[str, bytes]]:
-    """The files of a repository that `packed` has put together."""
-    contents, newline, _ = payload.partition(b"\n")
-    if not newline:
-        raise Refused("damaged_file")
-    files = []
+def unpacked(payload: bytes) -> Iterator[tuple[str, str, bytes]]:
+    """Path, licence and content of the files that `packed` has put together."""
+    contents, _, _ = payload.partition(b"\n")
     at = len(contents) + 1
-    for name, size in json.loads(contents):
-        files.append((name, payload[at : at + size]))
+    for path, licence, size in json.loads(contents):
+        yield path, licence, payload[at : at + size]
         at += size
-    return files

@@ -11,7 +11,7 @@ BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 HTML_SUFFIXES = (".html", ".htm", ".xhtml")
 MARKDOWN_SUFFIXES = (".md", ".markdown")
 TEXT_SUFFIXES = (".txt", ".text", ".rst", *MARKDOWN_SUFFIXES)
-ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz")
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".bz2", ".tbz2", ".xz", ".txz")
 TABLE_SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".feather", ".csv")
 
 _HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body)[\s>]", re.IGNORECASE)

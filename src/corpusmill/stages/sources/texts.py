@@ -1,5 +1,6 @@
 """How a raw document of each kind becomes text, and what its source's settings refuse."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -100,6 +101,10 @@ def _utf8(payload: bytes) -> str:
         raise Refused("invalid_utf8", error.start) from None
 
 
+_COPY = re.compile(r"#\d+\Z")
+"""The number of a path that an archive has again."""
+
+
 def code_reader(source: Source) -> Reader:
     """For source code: files, notebooks, whole repositories."""
 
@@ -108,9 +113,9 @@ def code_reader(source: Source) -> Reader:
         if raw["media"] == "extracted":
             return [_utf8(raw["payload"])], {}
         if raw["media"] == "repository":
-            text, found = _repository(source, raw["payload"], licence)
+            text, found = _repository(source, raw["payload"])
         else:
-            path = raw["locator"] or raw["relative"]
+            path = _COPY.sub("", raw["locator"] or raw["relative"])
             text, found = _code(source, path, raw["payload"], licence)
         return [text], found
 
@@ -136,24 +141,30 @@ def _code(source: Source, path: str, payload: bytes, licence: str) -> tuple[str,
     return text, {**found, "licence": licence}
 
 
-def _repository(source: Source, payload: bytes, licence: str) -> tuple[str, dict[str, str]]:
+def _repository(source: Source, payload: bytes) -> tuple[str, dict[str, str]]:
     """The files of a repository that the source wants, imports first, as one text."""
     from corpusmill.stages.sources import dependencies
 
     texts: dict[str, str] = {}
     languages: Counter[str] = Counter()
-    for path, data in repositories.unpacked(payload):
+    licences: Counter[str] = Counter()
+    for path, licence, data in repositories.unpacked(payload):
         try:
             text, found = _code(source, path, data, licence)
         except (Refused, Dropped):
             continue
         texts[path] = text
-        languages[found.get("programming_language", "")] += len(text)
-    del languages[""]
+        languages[found["programming_language"]] += len(text)
+        licences[found["licence"]] += len(text)
     order = dependencies.in_dependency_order(texts)
     metadata = {
         "files": str(len(order)),
-        "licence": licence,
-        "programming_language": languages.most_common(1)[0][0] if languages else "",
+        "licence": _commonest(licences),
+        "programming_language": _commonest(languages),
     }
     return dependencies.joined({path: texts[path] for path in order}), metadata
+
+
+def _commonest(sizes: Counter[str]) -> str:
+    """What most of the text has; the empty name stands for nothing known."""
+    return max(sizes, key=lambda name: (bool(name), sizes[name], name), default="")
