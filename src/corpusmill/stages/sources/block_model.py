@@ -28,8 +28,9 @@ _ROWS = 32
 """Blocks multiplied at once: OpenBLAS starts threads, at some cost, for four times as many."""
 
 SWITCH = 0.7
-"""What it costs, in log-odds, to begin or to end a run of blocks. Cross-validated on whole sites:
-F1 0.966 at 0, 0.973 at 0.5, 0.971 at 1, 0.968 at 2 (`benchmarks/train_blocks.py`)."""
+"""What it costs, in log-odds, to begin or to end a run of blocks. Cross-validated on whole sites in
+eight groups: F1 0.965 at 0, 0.971 at 0.5, 0.972 at 0.7 and 1, 0.968 at 1.5, 0.965 at 2
+(`benchmarks/train_blocks.py --validate 8`)."""
 _CERTAIN = 6.0
 """Log-odds beyond which a block counts no more."""
 

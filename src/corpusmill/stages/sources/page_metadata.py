@@ -154,9 +154,10 @@ def _licence(page: Page, meta: Mapping[str, list[str]]) -> str:
 
 def _canonical(page: Page, url: str) -> str:
     for element in page.tree.iter("link"):
-        if "canonical" in (element.get("rel") or "").lower().split():
+        href = element.get("href")
+        if href and "canonical" in (element.get("rel") or "").lower().split():
             try:
-                address = urljoin(url, (element.get("href") or "").strip())
+                address = urljoin(url, href.strip())
             except ValueError:
                 return ""
             return address if address.lower().startswith(("http://", "https://")) else ""
