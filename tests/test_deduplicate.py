@@ -155,7 +155,7 @@ def estimates(texts: dict[str, str], shingling: Shingling) -> dict[tuple[str, st
     names = list(texts)
     found = signatures(pa.array(texts.values(), pa.large_string()), shingling, PRESETS["fineweb"])
     return {
-        (one, other): float(similarity(np.count_nonzero(found.bins[i] == found.bins[j])))
+        (one, other): float(similarity(np.sum(found.bins[i : i + 1] == found.bins[j], axis=1))[0])
         for i, one in enumerate(names)
         for j, other in enumerate(names)
         if found.has_shingles[i] and found.has_shingles[j]

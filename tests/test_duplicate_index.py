@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import xxhash
 from hypothesis import given, settings
@@ -19,6 +20,9 @@ from corpusmill import storage
 from corpusmill.document import document_id
 from corpusmill.errors import FolderBusy, RunError, UsageError
 from corpusmill.filters.clusters import BUCKET
+from corpusmill.pipelines.recipe import Recipe, check_recipe
+from corpusmill.pipelines.run import run
+from corpusmill.stage import Part
 from corpusmill.stages.deduplicate import Deduplicate
 from corpusmill.stages.duplicate_index import (
     forget_run,
@@ -56,7 +60,7 @@ class Runs:
         stage = stage or self.stage
         self.count += 1
         folder = work or self.work / f"{self.count:03d}"
-        written = []
+        written: list[Part] = []
         for source, texts in batches:
             ids = {document_id(source, key, ""): key for key in texts}
             self.names |= ids
@@ -307,3 +311,87 @@ def test_a_filter_knows_every_key_that_was_put_in_and_few_others(tmp_path: Path)
     bits = key_filter(paths, len(known))
     assert may_contain(bits, known).all()
     assert 0.02 < may_contain(bits, others).mean() < 0.07
+
+
+# ---- in whole runs ----
+
+
+def recipe(folder: Path, name: str, texts: dict[str, str], **settings: Any) -> Recipe:
+    """A recipe over one source: a file of JSON lines."""
+    source = folder / f"{name}.jsonl"
+    lines = [json.dumps({"id": key, "text": text}) for key, text in texts.items()]
+    storage.write_atomic(str(source), "\n".join(lines).encode())
+    return check_recipe(
+        {
+            "name": name,
+            "sources": [{"name": name, "kind": "web", "path": str(source)}],
+            "stages": [{"deduplicate": {"index": f"{folder}/index", **settings}}],
+        }
+    )
+
+
+def ids_of(run_folder: Path) -> set[str]:
+    tables = [pq.read_table(path) for path in sorted((run_folder / "documents").glob("*.parquet"))]
+    rows = [row for table in tables for row in table.column("metadata").to_pylist()]
+    return {dict(row)["id"] for row in rows}
+
+
+def test_runs_share_an_index_and_repeat_to_the_same_bytes(tmp_path: Path) -> None:
+    one = recipe(tmp_path, "monday", {"A": A, "B": B, "A edited": A + " more"})
+    two = recipe(tmp_path, "tuesday", {"A": A, "B": B + " more", "C": C})
+    run(one, f"{tmp_path}/one", workers=1)
+    run(two, f"{tmp_path}/two", workers=1)
+    assert ids_of(tmp_path / "one") == {"A edited", "B"}
+    assert ids_of(tmp_path / "two") == {"C"}
+    index = checksums(tmp_path / "index")
+    documents = checksums(tmp_path / "two" / "documents")
+    # in its folder, from its recorded input, and in another folder, moved index and all
+    run(two, f"{tmp_path}/two", workers=1)
+    run(two, f"{tmp_path}/two", workers=1, only="deduplicate")
+    (tmp_path / "index").rename(tmp_path / "moved")
+    moved = recipe(
+        tmp_path, "tuesday", {"A": A, "B": B + " more", "C": C}, index=f"{tmp_path}/moved"
+    )
+    run(moved, f"{tmp_path}/three", workers=2)
+    assert checksums(tmp_path / "moved") == index
+    assert checksums(tmp_path / "two" / "documents") == documents
+    assert checksums(tmp_path / "three" / "documents") == documents
+    # the ledger names documents that only the first run has
+    ledger = pq.read_table(tmp_path / "two" / "ledger" / "01-deduplicate").to_pylist()
+    assert {row["detail"] for row in ledger} == {
+        document_id("monday", "monday.jsonl", str(offset))
+        for offset in locators(tmp_path / "monday.jsonl", {"A edited", "B"})
+    }
+
+
+def locators(file: Path, keys: set[str]) -> list[int]:
+    offset, found = 0, []
+    for line in file.read_bytes().splitlines(keepends=True):
+        if json.loads(line)["id"] in keys:
+            found.append(offset)
+        offset += len(line)
+    return found
+
+
+def test_a_changed_index_is_noticed_and_another_run_of_that_name_refused_at_once(
+    tmp_path: Path,
+) -> None:
+    one = recipe(tmp_path, "monday", {"A": A, "B": B})
+    two = recipe(tmp_path, "tuesday", {"A": A, "C": C})
+    run(one, f"{tmp_path}/one", workers=1)
+    run(two, f"{tmp_path}/two", workers=1)
+    remove_source(f"{tmp_path}/index", "monday")
+    with pytest.raises(UsageError, match=r"holds a generation 'tuesday'"):
+        run(two, f"{tmp_path}/two", workers=1)
+    forget_run(f"{tmp_path}/index", "tuesday")
+    with pytest.raises(UsageError, match="add --update"):
+        run(two, f"{tmp_path}/two", workers=1)
+    run(two, f"{tmp_path}/two", workers=1, update=True)
+    assert ids_of(tmp_path / "two") == {"A", "C"}
+    changed = recipe(tmp_path, "tuesday", {"A": A, "B": B, "C": C})
+    with pytest.raises(UsageError, match=r"holds a generation 'tuesday'"):
+        run(changed, f"{tmp_path}/four", workers=1)
+    assert not (tmp_path / "four" / "stages").exists(), "documents were read first"
+    other = recipe(tmp_path, "wednesday", {"A": A}, bands=5)
+    with pytest.raises(UsageError, match="made with bands 14, here it is 5"):
+        run(other, f"{tmp_path}/five", workers=1)

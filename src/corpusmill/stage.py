@@ -128,6 +128,13 @@ class Stage(BaseModel):
         """
         return ()
 
+    def check_run(self, run: str, fingerprint: str) -> None:
+        """Raise UsageError when what other runs have left outside does not allow this one."""
+
+    def facts(self) -> list[str]:
+        """What follows from the settings and is worth telling in a plan, a line each."""
+        return []
+
     def named_files(self) -> dict[str, list[str]]:
         """Setting -> the files it names, of `path_settings`."""
         values = {name: getattr(self, name) for name in self.path_settings}

@@ -175,18 +175,25 @@ def fingerprints(
     }
     result = [_digest(ingest)]
     for step in steps[1:]:
-        assert step.stage is not None
-        stage = with_seed(step.stage, recipe.seed)
-        settings = stage_settings(stage)
-        result.append(_digest([result[-1], step.name, type(stage).version, settings]))
+        result.append(step_fingerprint(recipe, step, result[-1]))
     return result
 
 
-def stage_settings(stage: Stage) -> dict[str, Any]:
-    """A stage's settings with the content of its files and a check value of its secrets."""
+def step_fingerprint(recipe: Recipe, step: Step, before: str) -> str:
+    """The fingerprint of a step after ingest, from that of the step before it."""
+    assert step.stage is not None
+    stage = with_seed(step.stage, recipe.seed)
+    settings = stage_settings(stage, recipe.name)
+    return _digest([before, step.name, type(stage).version, settings])
+
+
+def stage_settings(stage: Stage, run: str) -> dict[str, Any]:
+    """A stage's settings with the content of its files, a check value of its secrets, and the state
+    of what it shares with other runs."""
     settings = stage.model_dump(mode="json", by_alias=True)
     for name, paths in stage.named_files().items():
-        settings[name] = _contents(paths)
+        shared = name in stage.outside_settings
+        settings[name] = stage.outside(run) if shared else _contents(paths)
     for name in stage.secret_settings:
         reference = settings.get(name)
         if reference:
@@ -237,6 +244,7 @@ def describe(recipe: Recipe) -> dict[str, Any]:
                 "name": step.name,
                 "how": _how(step),
                 "for": list(step.stage.for_) if step.stage else [],
+                "facts": step.stage.facts() if step.stage else [],
                 "writes": step.barrier or isinstance(step.stage, SinkStage),
             }
             for step in steps

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from corpusmill import storage
+from corpusmill.document import INGEST_SCORE
 from corpusmill.errors import UsageError, one_of
 from corpusmill.stage import Stage
 from corpusmill.stages.registry import stage_class
@@ -79,19 +80,28 @@ class Recipe(BaseModel):
             if names.count(name) > 1:
                 raise ValueError(f"sources: the name {name!r} stands twice")
         known = {*names, *(source.kind for source in self.sources)}
+        scores = {INGEST_SCORE}
         for number, stage in enumerate(self.stages):
+            for score in stage.needed_scores():
+                if score not in scores:
+                    raise ValueError(
+                        f"stages[{number}].{stage.name}.keep: of the scores that earlier stages "
+                        f"set, {one_of(score, scores)}"
+                    )
+            scores |= set(stage.score_fields())
             for target in stage.for_:
                 if target not in known:
                     raise ValueError(
                         f"stages[{number}].{stage.name}.for: source or kind "
                         + one_of(target, known)
                     )
-            for source_name in getattr(stage, "weights", {}):
-                if source_name not in names:
-                    raise ValueError(
-                        f"stages[{number}].{stage.name}.weights: source "
-                        + one_of(source_name, names)
-                    )
+            for setting in ("weights", "sources"):
+                for source_name in getattr(stage, setting, ()):
+                    if source_name not in names:
+                        raise ValueError(
+                            f"stages[{number}].{stage.name}.{setting}: source "
+                            + one_of(source_name, names)
+                        )
         stage_names = [stage.name for stage in self.stages]
         for only_once in ("mix", "tokenize"):
             if stage_names.count(only_once) > 1:

@@ -57,6 +57,7 @@ from corpusmill.pipelines.plan import (
     make_steps,
     score_fields,
     stage_number,
+    step_fingerprint,
     with_seed,
 )
 from corpusmill.pipelines.recipe import Recipe
@@ -138,6 +139,9 @@ def run(
         checksums = checksum_inputs(inputs, old.inputs if old else [])
         all_prints = fingerprints(recipe, make_steps(recipe), checksums)
         prints = all_prints[: len(steps)]
+        for step in steps[1:]:
+            assert step.stage is not None
+            step.stage.check_run(recipe.name, prints[step.number])
         record = RunRecord(
             name=recipe.name,
             versions=_versions(),
@@ -560,8 +564,26 @@ class _Run:
         )
 
     def _verbs(self, step: Step) -> EngineVerbs:
-        work = storage.join(self.out, "stages", step.name, "work", self.prints[step.number])
-        return EngineVerbs(self.engine, work, self.recipe.seed)
+        assert step.stage is not None
+        fingerprint = self.prints[step.number]
+        outside = step.stage.outside(self.recipe.name)
+        if step.stage.outside_settings:
+            now = step_fingerprint(self.recipe, step, self.prints[step.number - 1])
+            if now != fingerprint:
+                shared = ", ".join(step.stage.outside_settings)
+                raise RunError(
+                    f"{step.name}: {shared} has changed since this run began: "
+                    "run the same command again"
+                )
+        return EngineVerbs(
+            self.engine,
+            storage.join(self.out, "stages", step.name, "work", fingerprint),
+            self.recipe.seed,
+            run=self.recipe.name,
+            fingerprint=fingerprint,
+            outside=outside,
+            note=self._note,
+        )
 
     def _parts(self, number: int) -> list[Part]:
         stage = self.record.stages[number]

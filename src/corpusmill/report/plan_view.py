@@ -31,5 +31,8 @@ def plan_view(plan: dict[str, Any]) -> RenderableType:
         ]
         how = stage["how"] + ("; writes its output" if stage["writes"] else "")
         steps.add_row(stage["name"], *cells, how)
+    facts = [
+        Text(f"{stage['name']}: {fact}") for stage in plan["stages"] for fact in stage["facts"]
+    ]
     disk = Text(f"estimated disk: {plan['estimated_disk_bytes'] / 1e6:.0f} MB")
-    return Group(sources, steps, disk)
+    return Group(sources, steps, *facts, disk)

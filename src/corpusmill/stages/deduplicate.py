@@ -16,11 +16,19 @@ from pydantic import Field, field_validator, model_validator
 
 from corpusmill import storage
 from corpusmill.errors import one_of
+from corpusmill.filters.clusters import least_equal
+from corpusmill.filters.curve import SHOWN, found_probability
 from corpusmill.filters.minhash import PRESETS, Banding, PresetName
 from corpusmill.filters.shingles import Shingling
 from corpusmill.filters.signatures import BINS
 from corpusmill.stage import GlobalStage, NarrowStage, Part, Verbs
-from corpusmill.stages.duplicate_index import Index, index_state, open_index
+from corpusmill.stages.duplicate_index import (
+    Index,
+    check_run,
+    check_settings,
+    index_state,
+    open_index,
+)
 from corpusmill.stages.duplicate_search import Comparison, DuplicateSearch
 from corpusmill.stages.keep_rules import LONGEST, NEWEST, SCORE, SOURCE, KeepOrder
 from corpusmill.stages.signature_files import CORPUS, LANGUAGE, METADATA
@@ -113,6 +121,29 @@ class Deduplicate(GlobalStage):
     def outside(self, run: str) -> tuple[str, ...]:
         """The state of the index before this run."""
         return index_state(self.index, run) if self.index is not None else ()
+
+    def check(self) -> None:
+        """Raise UsageError for an index that was made with other settings."""
+        if self.index is not None:
+            check_settings(self.index, self.index_settings())
+
+    def check_run(self, run: str, fingerprint: str) -> None:
+        """Raise UsageError for an index with another run of that name."""
+        if self.index is not None:
+            check_run(self.index, run, fingerprint)
+
+    def facts(self) -> list[str]:
+        """How likely two documents are to be compared, and removed, by how similar they are."""
+        banding = self.banding()
+        curve = "  ".join(
+            f"{similar:.2f}: {banding.candidate_probability(similar):.3f}" for similar in SHOWN
+        )
+        least = least_equal(self.threshold)
+        found = found_probability(banding, self.threshold, least)
+        return [
+            f"{banding.bands} bands x {banding.rows} rows; compared, by similarity: {curve}",
+            f"compared and found similar at the threshold of {self.threshold:g}: {found:.3f}",
+        ]
 
     def index_settings(self) -> dict[str, Any]:
         """What must be the same for all that uses an index."""

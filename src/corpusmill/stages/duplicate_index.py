@@ -125,27 +125,37 @@ def index_state(path: str, run: str) -> tuple[str, ...]:
     return tuple(generation.digest() for generation in load_index(path).before(run))
 
 
-def open_index(
-    path: str, settings: Mapping[str, Any], run: str, fingerprint: str, state: Sequence[str]
-) -> Index:
-    """The index for a run that holds its lock, when it is as the run needs it."""
-    index = load_index(path)
-    differing = [name for name in settings if index.settings.get(name) != settings[name]]
-    if index.settings and differing:
-        name = differing[0]
-        raise UsageError(
-            f"index {path}: made with {name} {index.settings.get(name)!r}, here it is "
-            f"{settings[name]!r}: use the same settings or another index"
-        )
-    if tuple(generation.digest() for generation in index.before(run)) != tuple(state):
-        raise RunError(f"index {path} has changed since this run began: run the same command again")
-    own = index.own(run)
+def check_settings(path: str, settings: Mapping[str, Any]) -> None:
+    """Raise UsageError when an index was made with other settings."""
+    made_with = load_index(path).settings
+    for name in settings if made_with else ():
+        if made_with.get(name) != settings[name]:
+            raise UsageError(
+                f"index {path}: made with {name} {made_with.get(name)!r}, here it is "
+                f"{settings[name]!r}: use the same settings or another index"
+            )
+
+
+def check_run(path: str, run: str, fingerprint: str) -> None:
+    """Raise UsageError when an index holds another generation of that name."""
+    own = load_index(path).own(run)
     if own is not None and own.fingerprint != fingerprint:
         raise UsageError(
             f"index {path} holds a generation {run!r} that was made of other input or with other "
             f"settings: give this recipe another name, or take that generation out with "
             f"`corpusmill index {path} --forget {run}`"
         )
+
+
+def open_index(
+    path: str, settings: Mapping[str, Any], run: str, fingerprint: str, state: Sequence[str]
+) -> Index:
+    """The index for a run that holds its lock, when it is as the run needs it."""
+    check_settings(path, settings)
+    check_run(path, run, fingerprint)
+    index = load_index(path)
+    if tuple(generation.digest() for generation in index.before(run)) != tuple(state):
+        raise RunError(f"index {path} has changed since this run began: run the same command again")
     return Index(path=path, settings=dict(settings), generations=index.generations)
 
 
