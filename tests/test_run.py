@@ -130,7 +130,7 @@ def test_two_workers_give_the_bytes_of_one(
 ) -> None:
     recipe = load_recipe(write_recipe(tmp_path, samples))
     record = run(recipe, str(tmp_path / "run"), workers=2)
-    assert len(record.stages[0].parts) >= 8
+    assert len(record.stages[0].parts) >= 6
     assert record.stages[1].workers_seen == 2, "one worker did all: the test shows nothing"
     assert checksums(tmp_path / "run") == checksums(finished[0])
 
