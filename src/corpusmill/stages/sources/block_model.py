@@ -27,10 +27,11 @@ MAX_WEIGHT = 1.5
 _ROWS = 32
 """Blocks multiplied at once: OpenBLAS starts threads, at some cost, for four times as many."""
 
-SWITCH = 0.7
+SWITCH = 1.0
 """What it costs, in log-odds, to begin or to end a run of blocks. Cross-validated on whole sites in
-eight groups: F1 0.965 at 0, 0.971 at 0.5, 0.972 at 0.7 and 1, 0.968 at 1.5, 0.965 at 2
-(`benchmarks/train_blocks.py --validate 8`)."""
+eight groups: F1 0.965 at 0, 0.971 at 0.5, 0.972 at 1, 0.968 at 1.5, 0.965 at 2; by a network that
+has seen none of the benchmark's pages: 0.965, 0.965, 0.970, 0.967, 0.965
+(`benchmarks/train_blocks.py --validate 8`, and `--validate 1`)."""
 _CERTAIN = 6.0
 """Log-odds beyond which a block counts no more."""
 
