@@ -2,6 +2,7 @@
 
     python benchmarks/ingest.py [--mb 60] [--runs 5] [--extract-mb 3]
     python benchmarks/ingest.py --workers [--mb 200]
+    python benchmarks/ingest.py --memory [--mb 2000]
 
 Prints one JSON object per figure; see benchmarks/README.md.
 """
@@ -213,15 +214,81 @@ def with_workers(megabytes: float, runs: int) -> None:
         print(json.dumps(line))
 
 
+def make_plain_archive(folder: Path, megabytes: float) -> Path:
+    """Real archives unpacked, with one page of a twentieth of the whole in the middle."""
+    content = gzip.decompress(make_archive(folder, 5).read_bytes())
+    path = folder / "crawl.warc"
+    times = max(1, round(megabytes * 1e6 * 0.95 / len(content)))
+    body = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>"
+    body += b"A page of this size is nothing that anybody reads. " * int(megabytes * 1e6 / 20 / 51)
+    head = b"WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: http://example.org/large\r\n"
+    head += b"Content-Type: application/http; msgtype=response\r\n"
+    head += f"Content-Length: {len(body)}\r\n\r\n".encode()
+    with path.open("wb") as stream:
+        for number in range(times):
+            stream.write(content)
+            if number == times // 2:
+                stream.write(head + body + b"\r\n\r\n")
+    return path
+
+
+def memory(megabytes: float) -> None:
+    """Peak memory of a whole ingest with two workers: of all its processes together, pages that
+    several of them share counted once (PSS)."""
+    with tempfile.TemporaryDirectory(prefix="corpusmill-ingest-") as name:
+        folder = Path(name)
+        path = make_plain_archive(folder, megabytes)
+        command = [sys.executable, "-m", "corpusmill", "run", str(path), "--until", "ingest"]
+        command += ["--out", str(folder / "run"), "--workers", "2"]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        peak = largest = 0
+        while process.poll() is None:
+            sizes = _proportional_set_sizes(process.pid)
+            peak, largest = max(peak, sum(sizes)), max(largest, *sizes, 0)
+            time.sleep(0.1)
+        if process.returncode:
+            raise SystemExit(f"the run failed with exit code {process.returncode}")
+        stage = json.loads((folder / "run" / "run.json").read_text("utf-8"))["stages"][0]
+        line = {
+            "figure": "memory",
+            "archive_mb": round(path.stat().st_size / 1e6),
+            "workers": 2,
+            "peak_mb": round(peak / 1e6),
+            "largest_process_mb": round(largest / 1e6),
+            "documents": stage["counts"]["kept"],
+            "quarantined": stage["counts"]["quarantined"],
+            "wall_seconds": stage["wall_seconds"],
+        }
+        print(json.dumps(line))
+
+
+def _proportional_set_sizes(root: int) -> list[int]:
+    """Bytes of a process and of each below it."""
+    import psutil
+
+    sizes = []
+    try:
+        for process in [psutil.Process(root), *psutil.Process(root).children(recursive=True)]:
+            rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text("ascii")
+            line = next(line for line in rollup.splitlines() if line.startswith("Pss:"))
+            sizes.append(int(line.split()[1]) << 10)
+    except (psutil.NoSuchProcess, OSError, StopIteration):
+        pass  # it ended between two looks
+    return sizes
+
+
 def main() -> None:
     """Measure and print."""
     arguments = argparse.ArgumentParser(description="MB of web archives per CPU-second.")
-    arguments.add_argument("--mb", type=float, help="packed size: 60, with --workers 200")
+    arguments.add_argument("--mb", type=float, help="60; with --workers 200, with --memory 2000")
     arguments.add_argument("--runs", type=int, default=5, help="medians over so many runs")
     arguments.add_argument("--extract-mb", type=float, default=3, help="for the extractors")
     arguments.add_argument("--workers", action="store_true", help="whole runs with 1 and 2 workers")
+    arguments.add_argument("--memory", action="store_true", help="peak memory of a whole run")
     given = arguments.parse_args()
-    if given.workers:
+    if given.memory:
+        memory(given.mb or 2000)
+    elif given.workers:
         with_workers(given.mb or 200, given.runs)
     else:
         reading(given.mb or 60, given.extract_mb, given.runs)

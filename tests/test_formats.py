@@ -7,9 +7,11 @@ import csv
 import gzip
 import io
 import json
+import shutil
 import subprocess
 import sys
 import tarfile
+import textwrap
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +22,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 import zstandard
+from tests.test_sources_pdf import pdf_of
+from warcio.archiveiterator import ArchiveIterator
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
@@ -169,6 +173,29 @@ def notebook() -> bytes:
     return json.dumps({"cells": cells, "metadata": kernel, "nbformat": 4}).encode()
 
 
+def pdf() -> bytes:
+    """A page of each text, in the plainest form that the format has."""
+    pages = []
+    for text in TEXTS:
+        lines = [line for part in text.split("\n\n") for line in (*textwrap.wrap(part, 80), "")]
+        pages.append([(72, 700 - 12 * n, line) for n, line in enumerate(lines)])
+    return pdf_of(pages)
+
+
+def repository(folder: Path, *, bare: bool) -> None:
+    """A checkout with a file that is not tracked, or the bare repository of it."""
+    checkout = folder.with_name(folder.name + "-work") if bare else folder
+    (checkout / "sub").mkdir(parents=True)
+    for number, data in enumerate(code):
+        (checkout / "sub" / f"{number}.py").write_bytes(data)
+    who = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    for command in (["init", "-q"], ["add", "."], [*who, "commit", "-q", "-m", "x"]):
+        subprocess.run(["git", *command], cwd=checkout, check=True)
+    (checkout / "sub" / "untracked.py").write_text("new = 1\n")
+    if bare:
+        subprocess.run(["git", "clone", "-q", "--bare", str(checkout), str(folder)], check=True)
+
+
 texts = [text.encode() for text in TEXTS]
 code = [f"boats = {n}\nprint(boats + {n})\n".encode() for n in range(3)]
 
@@ -199,6 +226,7 @@ BOOKS: dict[str, Callable[[], bytes]] = {
     "wide.txt": lambda: "\n\n".join(TEXTS).encode("utf-16"),
     "marked.md": lambda: ("# Boats\n\n" + "\n\n".join(TEXTS)).encode(),
     "marked.rst": lambda: ("Boats\n=====\n\n" + "\n\n".join(TEXTS)).encode(),
+    "pages.pdf": pdf,
     "packed.txt.gz": lambda: gzip.compress("\n\n".join(TEXTS).encode()),
 }
 CODE: dict[str, Callable[[], bytes]] = {
@@ -237,6 +265,11 @@ def formats(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunRecord]:
     ]
     sources.append({"name": "chapters", "kind": "book", "path": str(folder / "three.epub")})
     sources[-1]["unit"] = "chapter"
+    for name in ("checkout", "bare.git") if shutil.which("git") else ():
+        repository(folder / name, bare=name == "bare.git")
+        sources.append({"name": name, "kind": "code", "path": str(folder / name)})
+    whole = {"name": "repository", "kind": "code", "path": str(folder / "py")}
+    sources.append({**whole, "unit": "repository"})
     recipe = folder / "recipe.yaml"
     recipe.write_text(yaml.safe_dump({"name": "formats", "sources": sources, "stages": []}))
     out = folder / "run"
@@ -275,6 +308,37 @@ def test_chapters_arrive_as_documents_in_their_order(formats: tuple[Path, RunRec
 @pytest.mark.parametrize("name", ["code.zip", "code.tar", "code.tar.gz", "code.tar.zst", "py"])
 def test_code_arrives_as_it_is(formats: tuple[Path, RunRecord], name: str) -> None:
     assert documents(formats, name) == [data.decode() for data in code]
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="git makes the repositories")
+@pytest.mark.parametrize("name", ["checkout", "bare.git"])
+def test_tracked_files_arrive(formats: tuple[Path, RunRecord], name: str) -> None:
+    assert documents(formats, name) == [data.decode() for data in code]
+
+
+def test_a_repository_arrives_as_one_document(formats: tuple[Path, RunRecord]) -> None:
+    (text,) = documents(formats, "repository")
+    assert all(data.decode().strip() in text for data in code)
+
+
+def test_a_real_archive_arrives_as_another_reader_has_it(shared_data: Path, tmp_path: Path) -> None:
+    path = shared_data / "web" / "warc" / "blackbook.warc.gz"
+    with path.open("rb") as stream:
+        pages = [
+            record.rec_headers["WARC-Target-URI"]
+            for record in ArchiveIterator(stream)
+            if record.rec_type == "response"
+            and record.http_headers.get_statuscode() == "200"
+            and record.http_headers.get("Content-Type", "").startswith("text/html")
+        ]
+    out = tmp_path / "run"
+    command = ["run", str(path), "--until", "ingest", "--out", str(out), "--workers", "1"]
+    subprocess.run([sys.executable, "-m", "corpusmill", *command], check=True, capture_output=True)
+    (ingest,) = load_run(str(out)).stages
+    assert ingest.counts.found == len(pages) == 140
+    ledger = pq.read_table(out / "ledger" / "00-ingest").to_pylist()
+    told = [row["uri"] for row in ledger]
+    assert sorted([*pq.read_table(out / "documents")["uri"].to_pylist(), *told]) == sorted(pages)
 
 
 def test_a_notebook_arrives_without_its_outputs(formats: tuple[Path, RunRecord]) -> None:
