@@ -328,6 +328,7 @@ def test_a_real_archive_arrives_as_another_reader_has_it(shared_data: Path, tmp_
             record.rec_headers["WARC-Target-URI"]
             for record in ArchiveIterator(stream)
             if record.rec_type == "response"
+            and record.http_headers
             and record.http_headers.get_statuscode() == "200"
             and record.http_headers.get("Content-Type", "").startswith("text/html")
         ]
