@@ -416,10 +416,11 @@ def test_why_shows_how_a_near_duplicate_differs_from_what_was_kept(plain_run: Ru
     data = why_data(str(plain_run.path), "good-copy")
     kept = data["documents"][0]["instead_of"]
     assert (kept["id"], kept["uri"]) == (identity(1), "https://e.org/good")
-    assert "-A second line." in kept["diff"]
-    assert "+Another second line." in kept["diff"]
+    at = kept["diff"].index("-A")
+    assert kept["diff"][at + 1] == "+Another"
+    assert kept["diff"][at + 2].startswith(" second line .")
     assert "0199" not in json.dumps(data)
-    assert "+Another second line." in shown(why_view(data))
+    assert "+Another" in shown(why_view(data))
 
 
 def test_why_compares_no_texts_when_the_stages_were_removed(plain_run: RunFolder) -> None:
@@ -487,8 +488,8 @@ def test_texts_are_found_in_any_row_group(tmp_path: Path) -> None:
 def test_the_difference_of_texts_without_lines_is_found() -> None:
     words = [f"word{'x' * (i % 40)}" for i in range(1000)]
     diff = text_diff(" ".join(words), " ".join([*words[:700], "other", *words[701:]]))
-    added = [line for line in diff if line.startswith("+")]
-    assert any(" other " in line for line in added)
+    assert "+other" in diff
+    assert len(diff) == 5
     assert max(map(len, diff)) <= 201
 
 
@@ -498,8 +499,8 @@ def test_the_difference_of_long_texts_is_short() -> None:
     two = same + "\n" + "\n".join(f"two {'b' * (i % 50)}" for i in range(300))
     diff = text_diff(one, two)
     assert 3 < len(diff) <= 40
-    assert diff[3].startswith(" line")
-    assert diff[4].startswith("-one")
+    assert diff[1].startswith(" line")
+    assert diff[2].startswith("-one")
 
 
 # ---- inspect ----

@@ -35,15 +35,17 @@ _COMPARED_URIS = 20_000
 
 DIFF_CHARACTERS = 50_000
 """Of each text, what is compared."""
-DIFF_UNITS = 500
-"""Lines or sentences of each text that are compared, from the first difference on."""
-UNIT_CHARACTERS = 200
-"""Of a line or sentence; longer ones are cut."""
+DIFF_WORDS = 3000
+"""Words of each text that are compared, from the first difference on."""
 DIFF_LINES = 40
 """Lines of a difference that are shown."""
+LINE_CHARACTERS = 200
+"""Of a shown line."""
+CONTEXT_WORDS = 5
+"""Equal words shown on either side of a difference."""
 
 _ID = re.compile(r"[0-9a-f]{32}")
-_SENTENCE_END = re.compile(r"(?<=[.!?\u3002\uff01\uff1f])\s*")
+_WORD = re.compile(r"\w+|[^\w\s]")
 
 
 def why_data(run: str, key: str) -> dict[str, Any]:
@@ -265,7 +267,7 @@ def _kept_instead(
     other = found[0]
     wanted: dict[int, list[str]] = {place["part"]: [place["id"]]}
     wanted.setdefault(other["part"], []).append(other["id"])
-    texts = read_texts(run, wanted, DIFF_CHARACTERS)
+    texts = read_texts(run, wanted, DIFF_CHARACTERS, _compared_in(run, record, last["stage"]))
     diff = None
     if place["id"] in texts and other["id"] in texts:
         diff = text_diff(texts[other["id"]], texts[place["id"]])
@@ -277,31 +279,38 @@ def _kept_instead(
     }
 
 
+def _compared_in(run: str, record: RunRecord, stage: str) -> str:
+    """The area with the texts as they came to a stage; those of ingest when it is not there."""
+    names = [finished.name for finished in record.stages]
+    area = f"stages/{names[max(0, names.index(stage) - 1)]}"
+    return area if storage.exists(storage.join(run, area)) else INGEST_AREA
+
+
 def text_diff(kept: str, dropped: str) -> list[str]:
-    """The first differences between two texts as a unified diff of masked lines or sentences."""
-    ours, theirs = _units(kept), _units(dropped)
+    """The first differences between two texts, word by word, as lines that begin with @, blank, -
+    or +: where, equal words around, words of the kept and words of the dropped text.
+
+    Texts are masked before they are compared. Case, punctuation and layout count here.
+    """
+    ours, theirs = (_WORD.findall(mask(text)) for text in (kept, dropped))
     same = 0
     while same < min(len(ours), len(theirs)) and ours[same] == theirs[same]:
         same += 1
-    start = max(0, same - 1)
-    lines = list(
-        difflib.unified_diff(
-            ours[start : start + DIFF_UNITS],
-            theirs[start : start + DIFF_UNITS],
-            "kept",
-            "dropped",
-            n=1,
-            lineterm="",
-        )
-    )
+    start = max(0, same - CONTEXT_WORDS)
+    ours, theirs = ours[start : start + DIFF_WORDS], theirs[start : start + DIFF_WORDS]
+    matcher = difflib.SequenceMatcher(None, ours, theirs)
+    lines: list[str] = []
+    for group in matcher.get_grouped_opcodes(CONTEXT_WORDS):
+        _, first, _, other_first, _ = group[0]
+        lines.append(f"@@ word {start + first + 1} / {start + other_first + 1} @@")
+        for what, a, b, c, d in group:
+            if what == "equal":
+                lines += _lines(" ", ours[a:b])
+            else:
+                lines += _lines("-", ours[a:b]) + _lines("+", theirs[c:d])
     return lines[:DIFF_LINES]
 
 
-def _units(text: str) -> list[str]:
-    """A text's lines, masked; long ones are cut into sentences, long sentences at words."""
-    units: list[str] = []
-    for line in mask(text).splitlines():
-        sentences = _SENTENCE_END.split(line) if len(line) > UNIT_CHARACTERS else [line]
-        for sentence in sentences:
-            units += textwrap.wrap(sentence, UNIT_CHARACTERS, break_on_hyphens=False)
-    return units
+def _lines(mark: str, words: list[str]) -> list[str]:
+    text = " ".join(words)
+    return [mark + line for line in textwrap.wrap(text, LINE_CHARACTERS, break_on_hyphens=False)]

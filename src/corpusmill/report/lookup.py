@@ -45,14 +45,19 @@ def has_texts(run: str) -> bool:
     return storage.exists(storage.join(run, INGEST_AREA))
 
 
-def read_texts(run: str, wanted: Mapping[int, Collection[str]], characters: int) -> dict[str, str]:
-    """The first `characters` of the texts of documents, given as part -> ids, from ingest.
+def read_texts(
+    run: str,
+    wanted: Mapping[int, Collection[str]],
+    characters: int,
+    area: str = INGEST_AREA,
+) -> dict[str, str]:
+    """The first `characters` of the texts of documents, given as part -> ids, from a barrier.
 
     Only row groups that hold one of them are read; what is not there is left out.
     """
     found: dict[str, str] = {}
     for part in sorted(wanted):
-        path = part_path(run, INGEST_AREA, part)
+        path = part_path(run, area, part)
         ids = pa.array(sorted(wanted[part]), pa.string())
         if not storage.exists(path) or not len(ids):
             continue

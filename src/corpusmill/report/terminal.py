@@ -127,7 +127,7 @@ def _document_view(document: dict[str, Any]) -> "RenderableType":
         )
     views: list[RenderableType] = [head, table]
     if (other := document["instead_of"]) is not None:
-        views.append(plain(f"kept instead: {other['uri'] or 'not found'} ({other['id']})"))
+        views.append(plain(f"kept instead: {other['uri'] or 'not in this run'} ({other['id']})"))
         views += _diff_view(other["diff"])
     return Group(*views)
 
