@@ -323,22 +323,20 @@ def test_a_repository_arrives_as_one_document(formats: tuple[Path, RunRecord]) -
 
 def test_a_real_archive_arrives_as_another_reader_has_it(shared_data: Path, tmp_path: Path) -> None:
     path = shared_data / "web" / "warc" / "blackbook.warc.gz"
+    pages: list[str] = []
     with path.open("rb") as stream:
-        pages = [
-            record.rec_headers["WARC-Target-URI"]
-            for record in ArchiveIterator(stream)
-            if record.rec_type == "response"
-            and record.http_headers
-            and record.http_headers.get_statuscode() == "200"
-            and record.http_headers.get("Content-Type", "").startswith("text/html")
-        ]
+        for record in ArchiveIterator(stream):
+            headers = record.http_headers
+            if record.rec_type == "response" and headers and headers.get_statuscode() == "200":
+                media = headers.get_header("Content-Type", "").lower().partition(";")[0].strip()
+                if media in ("text/html", "application/xhtml+xml", "text/plain"):
+                    pages.append(record.rec_headers["WARC-Target-URI"])
     out = tmp_path / "run"
     command = ["run", str(path), "--until", "ingest", "--out", str(out), "--workers", "1"]
     subprocess.run([sys.executable, "-m", "corpusmill", *command], check=True, capture_output=True)
     (ingest,) = load_run(str(out)).stages
-    assert ingest.counts.found == len(pages) == 140
-    ledger = pq.read_table(out / "ledger" / "00-ingest").to_pylist()
-    told = [row["uri"] for row in ledger]
+    assert ingest.counts.found == len(pages)
+    told = [row["uri"] for row in pq.read_table(out / "ledger" / "00-ingest").to_pylist()]
     assert sorted([*pq.read_table(out / "documents")["uri"].to_pylist(), *told]) == sorted(pages)
 
 
