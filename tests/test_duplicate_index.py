@@ -15,8 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.test_deduplicate import drifting, prose
 from tests.verbs_fixture import PlainVerbs, apply_to_parts, write_parts
+from typer.testing import CliRunner
 
 from corpusmill import storage
+from corpusmill.cli import app
 from corpusmill.document import document_id
 from corpusmill.errors import FolderBusy, RunError, UsageError
 from corpusmill.filters.clusters import BUCKET
@@ -395,3 +397,23 @@ def test_a_changed_index_is_noticed_and_another_run_of_that_name_refused_at_once
     other = recipe(tmp_path, "wednesday", {"A": A}, bands=5)
     with pytest.raises(UsageError, match="made with bands 14, here it is 5"):
         run(other, f"{tmp_path}/five", workers=1)
+
+
+def test_the_command_shows_an_index_and_takes_a_source_out(runs: Runs, tmp_path: Path) -> None:
+    path = f"{tmp_path}/index"
+    runs.run("first", [("a", {"one": A, "two": B}), ("b", {"three": A})])
+
+    def answer(*options: str) -> Any:
+        return CliRunner().invoke(app, ["index", path, *options])
+
+    shown = answer()
+    assert shown.exit_code == 0
+    assert "first" in shown.stdout
+    assert "bands 64" in shown.stdout
+    left = answer("--remove", "a", "--json")
+    assert "2 documents of 'a' removed" in left.stderr
+    sources = json.loads(left.stdout)["generations"][0]["sources"]
+    assert set(sources) == {"b"}
+    assert isinstance(answer("--remove", "a", "--forget", "first").exception, UsageError)
+    assert answer("--forget", "first").exit_code == 0
+    assert index_data(path)["generations"] == []

@@ -499,7 +499,7 @@ def test_the_difference_of_long_texts_is_short() -> None:
     two = same + "\n" + "\n".join(f"two {'b' * (i % 50)}" for i in range(300))
     diff = text_diff(one, two)
     assert 3 < len(diff) <= 40
-    assert diff[1].startswith(" line")
+    assert " line aaa" in diff[1]
     assert diff[2].startswith("-one")
 
 

@@ -369,6 +369,31 @@ def clean(
 
 
 @app.command()
+def index(
+    path: Annotated[str, typer.Argument(metavar="PATH", help="Index of a `deduplicate` stage.")],
+    remove: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="Take out a source, and what it had displaced."),
+    ] = None,
+    forget: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Take out what the recipe of that name added.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what an index of duplicates holds, or take something out of it."""
+    from corpusmill.report.index_view import index_view
+    from corpusmill.stages.duplicate_index import forget_run, index_data, remove_source
+
+    if remove is not None and forget is not None:
+        raise UsageError("--remove and --forget exclude each other")
+    if remove is not None:
+        typer.echo(f"{remove_source(path, remove)} documents of {remove!r} removed", err=True)
+    if forget is not None:
+        typer.echo(f"{forget_run(path, forget)} documents of {forget!r} removed", err=True)
+    _data(index_data(path), index_view, as_json)
+
+
+@app.command()
 def train(
     shards: Annotated[str, typer.Option("--shards", metavar="DIR", help="Folder of shards.")],
     out: Annotated[str, typer.Option("--out", metavar="DIR", help="Folder of the training.")],

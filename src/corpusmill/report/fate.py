@@ -35,7 +35,7 @@ _COMPARED_URIS = 20_000
 
 DIFF_CHARACTERS = 50_000
 """Of each text, what is compared."""
-DIFF_WORDS = 3000
+DIFF_WORDS = 1000
 """Words of each text that are compared, from the first difference on."""
 DIFF_LINES = 40
 """Lines of a difference that are shown."""
@@ -298,7 +298,7 @@ def text_diff(kept: str, dropped: str) -> list[str]:
         same += 1
     start = max(0, same - CONTEXT_WORDS)
     ours, theirs = ours[start : start + DIFF_WORDS], theirs[start : start + DIFF_WORDS]
-    matcher = difflib.SequenceMatcher(None, ours, theirs)
+    matcher = difflib.SequenceMatcher(None, ours, theirs, autojunk=False)
     lines: list[str] = []
     for group in matcher.get_grouped_opcodes(CONTEXT_WORDS):
         _, first, _, other_first, _ = group[0]
