@@ -4,7 +4,7 @@ import itertools
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +23,7 @@ from corpusmill.filters.signatures import BINS, signatures, similarity
 from corpusmill.stages.deduplicate import Deduplicate
 from corpusmill.stages.keep_rules import KeepOrder, id_halves, in_order
 from corpusmill.stages.near_duplicates import CHUNK_ROWS, SimilarPairs
-from corpusmill.stages.signature_files import Catalog, as_binary, piece_path
+from corpusmill.stages.signature_files import Catalog, Scheme, as_binary, piece_path
 
 Removed = dict[str, tuple[str, float, str]]
 """Name of the document -> reason, value, name of the document that is kept instead."""
@@ -500,6 +500,20 @@ def test_thirteen_word_presets_work_too(removed: Deduplicator) -> None:
     texts = {"base": " ".join(base), "copy": " ".join(base[:-3]), "other": " ".join(prose(12))}
     for preset in ("dolma3", "redpajama-0.7", "slimpajama"):
         assert set(removed(texts, Deduplicate.model_validate({"preset": preset}))) == {"copy"}
+
+
+def test_permutations_find_what_sketches_find(removed: Deduplicator) -> None:
+    texts = drifting(random.Random(3), 2, 8)
+    sketch, permutations = (
+        removed(texts, Deduplicate(scheme=scheme, threshold=0.5, bands=64, rows=1))
+        for scheme in get_args(Scheme)
+    )
+    assert len(sketch) > 8
+    # Two families; within one, similarities are estimated otherwise.
+    assert {name[0] for name in sketch} == {name[0] for name in permutations}
+    for name, (reason, value, kept) in permutations.items():
+        if reason == "near_duplicate":
+            assert value == pytest.approx(jaccard(texts[name], texts[kept]), abs=0.09)
 
 
 def test_editions_of_one_book_are_reduced_to_one(removed: Deduplicator, shared_data: Path) -> None:

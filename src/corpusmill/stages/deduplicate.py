@@ -31,7 +31,7 @@ from corpusmill.stages.duplicate_index import (
 )
 from corpusmill.stages.duplicate_search import Comparison, DuplicateSearch
 from corpusmill.stages.keep_rules import LONGEST, NEWEST, SCORE, SOURCE, KeepOrder
-from corpusmill.stages.signature_files import CORPUS, LANGUAGE, METADATA
+from corpusmill.stages.signature_files import CORPUS, LANGUAGE, METADATA, Scheme
 
 
 class Deduplicate(GlobalStage):
@@ -58,6 +58,9 @@ class Deduplicate(GlobalStage):
     """Makes shingles of so many letters and digits instead of words, all scripts alike."""
     threshold: float = Field(default=0.75, gt=0, le=1)
     """Jaccard similarity of the shingle sets from which a document is removed."""
+    scheme: Scheme = "sketch"
+    """How signatures are made: `sketch` is Fast Similarity Sketching (Dahlgaard et al. 2017),
+    `permutations` has the values of datasketch, and takes many times longer."""
     scope: str = CORPUS
     """Documents are compared within it only, exact copies too: `corpus`, `source`, `language` or
     `metadata.KEY`. Documents without a value make up a scope of their own."""
@@ -153,6 +156,7 @@ class Deduplicate(GlobalStage):
             "rows": banding.rows,
             "shingle": f"{shingling.length} {shingling.unit}s",
             "bins": BINS,
+            "scheme": self.scheme,
             "scope": self.scope,
             "version": self.version,
         }
@@ -163,6 +167,7 @@ class Deduplicate(GlobalStage):
             banding=self.banding(),
             shingling=self.shingling(),
             threshold=self.threshold,
+            scheme=self.scheme,
             scope=self.scope,
             keep=KeepOrder(rules=self.keep, sources=self.sources),
         )

@@ -46,6 +46,7 @@ from corpusmill.stages.signature_files import (
     Catalog,
     Integers,
     MeasureTask,
+    Scheme,
     as_matrix,
     integers,
     measure,
@@ -61,6 +62,7 @@ class Comparison:
     banding: Banding
     shingling: Shingling
     threshold: float
+    scheme: Scheme
     scope: str
     keep: KeepOrder
 
@@ -118,6 +120,7 @@ class DuplicateSearch:
                 banding=self.comparison.banding,
                 shingling=self.comparison.shingling,
                 keep=self.comparison.keep,
+                scheme=self.comparison.scheme,
                 scope=self.comparison.scope,
             )
             for piece, part in zip(self.new, self.parts, strict=True)

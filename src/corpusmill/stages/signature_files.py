@@ -11,6 +11,7 @@ again; instead a piece has these Arrow files in one folder:
 
 import functools
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +22,17 @@ import xxhash
 from corpusmill import storage
 from corpusmill.document import one_chunk
 from corpusmill.filters.minhash import Banding
+from corpusmill.filters.permutations import permutation_signatures
 from corpusmill.filters.shingles import Shingling
-from corpusmill.filters.signatures import BINS, StoredBins, signatures
+from corpusmill.filters.signatures import BINS, StoredBins, signatures, stored
 from corpusmill.stage import Part
 from corpusmill.stages.keep_rules import KeepOrder
 
 Integers = npt.NDArray[np.int64]
+
+Scheme = Literal["sketch", "permutations"]
+
+_PRIME = np.uint64(0xD6E8FEB86659FD93)
 
 BATCH_ROWS = 512
 """Documents measured at a time."""
@@ -52,6 +58,7 @@ class MeasureTask:
     banding: Banding
     shingling: Shingling
     keep: KeepOrder
+    scheme: Scheme
     scope: str
 
 
@@ -64,15 +71,17 @@ def measure(task: MeasureTask) -> None:
     done = 0
     for batch in documents.to_batches(max_chunksize=BATCH_ROWS):
         found = signatures(batch.column("text"), task.shingling, task.banding)
+        keys, bins = found.keys, found.bins
+        if task.scheme == "permutations":
+            keys, bins = permuted(batch.column("text"), task.shingling, task.banding)
         salt = scope_salts(batch, task.scope)
         content = (found.content ^ salt[:, np.newaxis]).view(np.int64)
         number = np.arange(done, done + batch.num_rows) + task.first
         identity = {"content": content[:, 0], "other": content[:, 1], "id": number}
         contents.append(pa.table(identity | task.keep.ranks(batch, found.units)))
         has = np.flatnonzero(found.has_shingles)
-        keys = found.keys[has] ^ salt[has, np.newaxis].view(np.int64)
-        stored = as_binary(found.bins[has])
-        signed.append(pa.table({"row": has + done, "keys": as_binary(keys), "stored": stored}))
+        keys = as_binary(keys[has] ^ salt[has, np.newaxis].view(np.int64))
+        signed.append(pa.table({"row": has + done, "keys": keys, "stored": as_binary(bins[has])}))
         done += batch.num_rows
     files = {
         "ids": documents.select(["id"]),
@@ -81,6 +90,19 @@ def measure(task: MeasureTask) -> None:
     }
     for what, table in files.items():
         storage.write_ipc(piece_path(task.folder, task.piece, what), table)
+
+
+def permuted(
+    texts: pa.Array, shingling: Shingling, banding: Banding
+) -> tuple[Integers, StoredBins]:
+    """Band keys and stored bins of signatures by permutations, as `signatures` gives them."""
+    values = permutation_signatures(texts, shingling, BINS).astype(np.uint64)
+    rows = values[:, : banding.bands * banding.rows].reshape(-1, banding.bands, banding.rows)
+    keys = np.broadcast_to(np.arange(1, banding.bands + 1, dtype=np.uint64), rows.shape[:2])
+    for row in range(banding.rows):
+        keys = (keys ^ rows[:, :, row]) * _PRIME
+        keys = keys ^ (keys >> np.uint64(32))
+    return keys.view(np.int64), stored(values)
 
 
 def scope_columns(scope: str) -> tuple[str, ...]:
