@@ -3,9 +3,9 @@
 Each text is read once. Signatures stay in the files they were written to (`signature_files`); what
 travels are pairs of integers, a band key and a document's place in the order of preference.
 
-The driver holds arrays of integers. At its peak, while documents are put in order, these are 8
-bytes for each document, and for each that is no exact copy 8 for every keep rule and 48 besides.
-Indexed documents take 8 bytes each.
+The driver holds arrays of integers: at its peak, while originals are put in order, 95 bytes for each
+document with one keep rule, and 8 for each further one; 8 for each indexed document. Pairs are read
+a slot at a time.
 """
 
 import functools
