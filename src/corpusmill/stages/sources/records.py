@@ -17,7 +17,7 @@ Media = Literal["html", "text", "extracted", "epub", "pdf", "code", "notebook", 
 `extracted` is UTF-8 text that the source holds ready, and stays as it is."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # frozen ones cost twice the time, and archives have many
 class RawDocument:
     """A document as it stands in its source."""
 
@@ -36,7 +36,7 @@ class RawDocument:
     """Why the document cannot be used: it is to be quarantined with this reason."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Skipped:
     """Something in a source that is no document; it is counted by reason."""
 

@@ -1,9 +1,9 @@
 """WARC, WET and ARC: records to pages and texts."""
 
+import functools
 import io
 import re
-from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
 from typing import IO, NamedTuple
 
@@ -63,22 +63,23 @@ def _sound_records(
     record in a member fastwarc says that it stands where the next member begins.) Gives the offset
     of the first record that is not so; the last two of a file are among these.
     """
-    held: deque[tuple[int, Found]] = deque()
-    latest = at - 1
+    waiting: Found | None = None
+    newest: Found | None = None
+    newest_at = at
     stream.seek(at)
     try:
         # Each record is done with when the next one is asked for, so they can share one object.
         for record in ArchiveIterator(stream, parse_http=False, inplace=True):
             begins = record.stream_pos
-            if begins <= latest or (not held and begins != at):
+            if begins <= newest_at if newest is not None else begins != at:
                 break
-            latest = begins
-            if len(held) == 2:
-                yield held.popleft()[1]
-                at = held[0][0]
+            if waiting is not None:
+                yield waiting
+                at = newest_at
             if (end is not None and begins >= end) or record.content_length > _LARGE:
                 break
-            held.append((begins, _from_warc(record, str(begins), relative)))
+            waiting, newest = newest, _from_warc(record, str(begins), relative)
+            newest_at = begins
     except OSError as error:
         if error.errno is not None:  # the disk or the network, not the content
             raise
@@ -102,24 +103,25 @@ def _from_warc(
     kind = int(record.record_type)
     if kind not in (_RESPONSE, _RESOURCE, _CONVERSION):
         return Skipped(reason=problem or _OTHERS.get(kind, "unknown"), locator=locator)
-    headers = record.headers
     http = None
     if kind != _CONVERSION and record.is_http and not problem:
         record.parse_http(quirks_mode=True)
-        http = record.http_headers
-        reason = _http_reason(http)
+        status = record.http_headers.status_code
+        http = _fields(record.http_headers)
+        reason = _http_reason(status, http)
         if reason:
             return Skipped(reason=reason, locator=locator)
     elif kind == _RESPONSE and not problem:
         return Skipped(reason="not_http", locator=locator)
-    url = (headers.get("WARC-Target-URI") or "").strip("<> ")
+    headers = _fields(record.headers)
+    url = headers.get("warc-target-uri", "").strip("<> ")
     if url.startswith("metadata:"):  # wget's arguments and log
         return Skipped(reason="metadata", locator=locator)
     metadata = {
-        "id": headers.get("WARC-Record-ID") or "",
-        "crawl_date": headers.get("WARC-Date") or "",
+        "id": headers.get("warc-record-id", ""),
+        "crawl_date": headers.get("warc-date", ""),
     }
-    truncated = headers.get("WARC-Truncated")
+    truncated = headers.get("warc-truncated")
     if truncated:
         metadata["truncated"] = truncated
     page = _Page(locator, url or place(relative, locator), metadata)
@@ -128,7 +130,7 @@ def _from_warc(
     block = record.reader.read()
     if http is not None:
         return _from_http(http, block, page)
-    content_type = (headers.get("Content-Type") or "").lower()
+    content_type = headers.get("content-type", "").lower()
     if kind == _CONVERSION:
         if not content_type.startswith("text/plain"):
             return Skipped(reason="not_text", locator=locator)
@@ -154,10 +156,26 @@ def _from_arc(frame: Frame, relative: str) -> Found:
     record.set_bytes_content(frame.block)
     record.is_http = True
     record.parse_http(quirks_mode=True)
-    reason = _http_reason(record.http_headers)
+    headers = _fields(record.http_headers)
+    reason = _http_reason(record.http_headers.status_code, headers)
     if reason:
         return Skipped(reason=reason, locator=frame.locator)
-    return _from_http(record.http_headers, record.reader.read(), page)
+    return _from_http(headers, record.reader.read(), page)
+
+
+def _fields(headers: HeaderMap) -> dict[str, str]:
+    """Header fields by lower-case name; of repeated ones the first, of X-Robots-Tag all.
+
+    One look-up in fastwarc's map costs as much as this, and a page needs ten.
+    """
+    pairs = headers.astuples()
+    fields = {name.lower(): value for name, value in reversed(pairs)}
+    if _ROBOTS in fields:
+        fields[_ROBOTS] = ", ".join(value for name, value in pairs if name.lower() == _ROBOTS)
+    return fields
+
+
+_ROBOTS = "x-robots-tag"
 
 
 class _Page(NamedTuple):
@@ -183,52 +201,46 @@ class _Page(NamedTuple):
         return replace(self.document(b"", media), problem=problem)
 
 
-def _http_reason(headers: HeaderMap) -> str | None:
-    """Why an HTTP response is no page, as far as its headers say."""
-    status = headers.status_code
+def _http_reason(status: int | None, headers: Mapping[str, str]) -> str | None:
+    """Why an HTTP response is no page, as far as its status and headers say."""
     if status is None:
         return "not_http"
     if status != 200:
         return "redirect" if 300 <= status < 400 else "http_error"
-    content_type = (headers.get("Content-Type") or "").lower().partition(";")[0].strip()
-    return None if content_type in _TEXT_TYPES else "not_text"
+    return None if _declared(headers.get("content-type", "")) in _TEXT_TYPES else "not_text"
 
 
-def _from_http(headers: HeaderMap, body: bytes, page: _Page) -> Found:
+def _from_http(headers: Mapping[str, str], body: bytes, page: _Page) -> Found:
     """A page, from an HTTP response that can be one."""
-    content_type = (headers.get("Content-Type") or "").lower()
-    declared = content_type.partition(";")[0].strip()
-    _keep_opt_outs(headers, page.metadata)
+    content_type = headers.get("content-type", "")
+    for field, name in _OPT_OUTS:
+        value = headers.get(field)
+        if value:
+            page.metadata[name] = value
     try:
-        if (headers.get("Transfer-Encoding") or "").lower().strip() == "chunked":
+        if headers.get("transfer-encoding", "").lower().strip() == "chunked":
             body = unchunked(body)
-        encodings = headers.get("Content-Encoding")
+        encodings = headers.get("content-encoding")
         if encodings:
             body, whole = decoded(body, encodings)
             if not whole:
                 page.metadata["truncated"] = "content_encoding"
     except Refused as refusal:
-        return page.refused("text" if declared == "text/plain" else "html", refusal.reason)
+        plain = _declared(content_type) == "text/plain"
+        return page.refused("text" if plain else "html", refusal.reason)
     return _from_block(content_type, body, page)
+
+
+_OPT_OUTS = ((_ROBOTS, "x_robots_tag"), ("tdm-reservation", "tdm_reservation"))
+"""What the server says on the use of the page, for extraction to judge and remove."""
 
 
 def _from_block(content_type: str, body: bytes, page: _Page) -> Found:
     """A page from its body, decoded, and the type that the server gave it."""
-    declared = content_type.partition(";")[0].strip()
-    media = _media(declared, body)
+    media = _media(_declared(content_type), body)
     if media is None:
         return Skipped(reason="not_text", locator=page.locator)
     return page.document(body, media, _charset_parameter(content_type))
-
-
-def _keep_opt_outs(headers: HeaderMap, metadata: dict[str, str]) -> None:
-    """What the server said on the use of the page, for extraction to judge and remove."""
-    robots = ", ".join(headers.get_multiple("X-Robots-Tag"))
-    if robots:
-        metadata["x_robots_tag"] = robots
-    reservation = headers.get("TDM-Reservation")
-    if reservation:
-        metadata["tdm_reservation"] = reservation
 
 
 def _media(content_type: str, body: bytes) -> Media | None:
@@ -237,8 +249,12 @@ def _media(content_type: str, body: bytes) -> Media | None:
     return "text" if content_type.startswith("text/plain") else None
 
 
+@functools.lru_cache(maxsize=1024)  # pages of one site, and of most, say the same
+def _declared(content_type: str) -> str:
+    return content_type.lower().partition(";")[0].strip()
+
+
+@functools.lru_cache(maxsize=1024)
 def _charset_parameter(content_type: str) -> str | None:
-    if "charset" not in content_type:
-        return None
-    found = re.search(r"charset\s*=\s*[\"']?([a-z0-9._:-]{1,40})", content_type)
+    found = re.search(r"charset\s*=\s*[\"']?([a-z0-9._:-]{1,40})", content_type.lower())
     return found[1] if found else None
