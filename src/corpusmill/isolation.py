@@ -51,7 +51,8 @@ class Child:
         self.cpu_seconds = cpu_seconds
         self.connection, theirs = Pipe()
         arguments = [str(theirs.fileno()), str(os.getpid())]
-        environment = dict(os.environ)
+        # One thread in every worker: sums of floating-point numbers depend on how they are divided.
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         # Where the parent found the package, also when it was started from elsewhere.
         environment["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
         self.process = subprocess.Popen(
