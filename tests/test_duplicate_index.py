@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -202,11 +203,14 @@ def test_a_killed_run_leaves_the_index_whole_and_does_the_same_when_repeated(
     assert set(runs.run("third", batches)) == {"two", "three", "four"}
 
 
-def test_files_of_killed_runs_are_removed(runs: Runs, tmp_path: Path) -> None:
+def test_files_of_killed_runs_are_removed_and_no_others(runs: Runs, tmp_path: Path) -> None:
     stray = tmp_path / "index" / ("0" * 32) / "piece-00000-documents-0.parquet"
-    storage.write_atomic(str(stray), b"left behind")
+    foreign = tmp_path / "index" / "data" / "part-00000.parquet"
+    for path in (stray, foreign):
+        storage.write_atomic(str(path), b"left behind")
     runs.run("first", [("a", {"one": A})])
     assert not stray.exists()
+    assert foreign.exists()
     assert set(runs.run("second", [("b", {"two": A})])) == {"two"}
 
 
@@ -338,32 +342,53 @@ def ids_of(run_folder: Path) -> set[str]:
     return {dict(row)["id"] for row in rows}
 
 
-def test_runs_share_an_index_and_repeat_to_the_same_bytes(tmp_path: Path) -> None:
-    one = recipe(tmp_path, "monday", {"A": A, "B": B, "A edited": A + " more"})
-    two = recipe(tmp_path, "tuesday", {"A": A, "B": B + " more", "C": C})
-    run(one, f"{tmp_path}/one", workers=1)
-    run(two, f"{tmp_path}/two", workers=1)
-    assert ids_of(tmp_path / "one") == {"A edited", "B"}
-    assert ids_of(tmp_path / "two") == {"C"}
-    index = checksums(tmp_path / "index")
-    documents = checksums(tmp_path / "two" / "documents")
-    # in its folder, from its recorded input, and in another folder, moved index and all
-    run(two, f"{tmp_path}/two", workers=1)
-    run(two, f"{tmp_path}/two", workers=1, only="deduplicate")
-    (tmp_path / "index").rename(tmp_path / "moved")
-    moved = recipe(
-        tmp_path, "tuesday", {"A": A, "B": B + " more", "C": C}, index=f"{tmp_path}/moved"
-    )
-    run(moved, f"{tmp_path}/three", workers=2)
-    assert checksums(tmp_path / "moved") == index
-    assert checksums(tmp_path / "two" / "documents") == documents
-    assert checksums(tmp_path / "three" / "documents") == documents
+MONDAY = {"A": A, "B": B, "A edited": A + " more"}
+TUESDAY = {"A": A, "B": B + " more", "C": C}
+
+
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an index and two runs of it; the second was killed before it published."""
+    folder = tmp_path_factory.mktemp("runs")
+
+    def die(*_: Any) -> None:
+        raise Killed
+
+    run(recipe(folder, "monday", MONDAY), f"{folder}/one", workers=1)
+    tuesday = recipe(folder, "tuesday", TUESDAY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("corpusmill.stages.duplicate_search.publish", die)
+        with pytest.raises(Killed):
+            run(tuesday, f"{folder}/two", workers=1)
+    assert [g.run for g in load_index(f"{folder}/index").generations] == ["monday"]
+    run(tuesday, f"{folder}/two", workers=1)
+    return folder
+
+
+@pytest.fixture
+def copied(two_runs: Path, tmp_path: Path) -> Path:
+    """A copy of that folder, to be changed."""
+    shutil.copytree(two_runs, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def test_runs_share_an_index_and_repeat_to_the_same_bytes(two_runs: Path, copied: Path) -> None:
+    assert ids_of(two_runs / "one") == {"A edited", "B"}
+    assert ids_of(two_runs / "two") == {"C"}
+    assert [g.run for g in load_index(f"{copied}/index").generations] == ["monday", "tuesday"]
     # the ledger names documents that only the first run has
-    ledger = pq.read_table(tmp_path / "two" / "ledger" / "01-deduplicate").to_pylist()
+    ledger = pq.read_table(two_runs / "two" / "ledger" / "01-deduplicate").to_pylist()
     assert {row["detail"] for row in ledger} == {
         document_id("monday", "monday.jsonl", str(offset))
-        for offset in locators(tmp_path / "monday.jsonl", {"A edited", "B"})
+        for offset in locators(two_runs / "monday.jsonl", {"A edited", "B"})
     }
+    # in its folder, and in another one; the index was moved
+    tuesday = recipe(copied, "tuesday", TUESDAY)
+    run(tuesday, f"{copied}/two", workers=1)
+    run(tuesday, f"{copied}/three", workers=2)
+    assert checksums(copied / "index") == checksums(two_runs / "index")
+    for name in ("two", "three"):
+        assert checksums(copied / name / "documents") == checksums(two_runs / "two" / "documents")
 
 
 def locators(file: Path, keys: set[str]) -> list[int]:
@@ -376,27 +401,25 @@ def locators(file: Path, keys: set[str]) -> list[int]:
 
 
 def test_a_changed_index_is_noticed_and_another_run_of_that_name_refused_at_once(
-    tmp_path: Path,
+    copied: Path,
 ) -> None:
-    one = recipe(tmp_path, "monday", {"A": A, "B": B})
-    two = recipe(tmp_path, "tuesday", {"A": A, "C": C})
-    run(one, f"{tmp_path}/one", workers=1)
-    run(two, f"{tmp_path}/two", workers=1)
-    remove_source(f"{tmp_path}/index", "monday")
+    tuesday = recipe(copied, "tuesday", TUESDAY)
+    remove_source(f"{copied}/index", "monday")
     with pytest.raises(UsageError, match=r"holds a generation 'tuesday'"):
-        run(two, f"{tmp_path}/two", workers=1)
-    forget_run(f"{tmp_path}/index", "tuesday")
-    with pytest.raises(UsageError, match="add --update"):
-        run(two, f"{tmp_path}/two", workers=1)
-    run(two, f"{tmp_path}/two", workers=1, update=True)
-    assert ids_of(tmp_path / "two") == {"A", "C"}
-    changed = recipe(tmp_path, "tuesday", {"A": A, "B": B, "C": C})
-    with pytest.raises(UsageError, match=r"holds a generation 'tuesday'"):
-        run(changed, f"{tmp_path}/four", workers=1)
-    assert not (tmp_path / "four" / "stages").exists(), "documents were read first"
-    other = recipe(tmp_path, "wednesday", {"A": A}, bands=5)
+        run(tuesday, f"{copied}/two", workers=1)
+    changed = recipe(copied, "tuesday", {"A": A})
+    with pytest.raises(UsageError, match=r"holds a generation 'tuesday' that was made of other"):
+        run(changed, f"{copied}/four", workers=1)
+    other = recipe(copied, "wednesday", {"A": A}, bands=5)
     with pytest.raises(UsageError, match="made with bands 14, here it is 5"):
-        run(other, f"{tmp_path}/five", workers=1)
+        run(other, f"{copied}/five", workers=1)
+    assert not (copied / "four" / "stages").exists(), "documents were read first"
+    forget_run(f"{copied}/index", "tuesday")
+    tuesday = recipe(copied, "tuesday", TUESDAY)
+    with pytest.raises(UsageError, match="add --update"):
+        run(tuesday, f"{copied}/two", workers=1)
+    run(tuesday, f"{copied}/two", workers=1, update=True)
+    assert ids_of(copied / "two") == {"A", "B", "C"}
 
 
 def test_the_command_shows_an_index_and_takes_a_source_out(runs: Runs, tmp_path: Path) -> None:

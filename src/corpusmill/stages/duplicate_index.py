@@ -12,6 +12,7 @@ repeated. The manifest is replaced as a whole, at the end: until then a generati
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -141,9 +142,9 @@ def check_run(path: str, run: str, fingerprint: str) -> None:
     own = load_index(path).own(run)
     if own is not None and own.fingerprint != fingerprint:
         raise UsageError(
-            f"index {path} holds a generation {run!r} that was made of other input or with other "
-            f"settings: give this recipe another name, or take that generation out with "
-            f"`corpusmill index {path} --forget {run}`"
+            f"index {path} holds a generation {run!r} that was made of other input, with other "
+            f"settings or when the index held something else: give this recipe another name, or "
+            f"take that generation out with `corpusmill index {path} --forget {run}`"
         )
 
 
@@ -341,8 +342,11 @@ def publish(index: Index, run: str, fingerprint: str, places: int, receipts: Seq
     _remove_strangers(added)
 
 
+_PIECE_FILE = re.compile(r"[0-9a-f]{32}/piece-\d+-(documents|signatures)-\d+\.parquet")
+
+
 def _remove_strangers(index: Index) -> None:
-    """Remove files that no generation names: of runs that were killed, and removed documents.
+    """Remove pieces that no generation names: of runs that were killed, and removed documents.
 
     Without a lock, on object stores, another run may be writing them.
     """
@@ -355,7 +359,8 @@ def _remove_strangers(index: Index) -> None:
         for file in piece.files.values()
     }
     for path in storage.list_files(index.path):
-        if path.endswith(".parquet") and "/".join(path.split("/")[-2:]) not in named:
+        name = "/".join(path.split("/")[-2:])
+        if _PIECE_FILE.fullmatch(name) and name not in named:
             storage.remove(path)
 
 

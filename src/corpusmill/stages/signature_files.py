@@ -207,7 +207,7 @@ class Catalog:
         return order, pieces
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=8)
 def _read(path: str) -> pa.Table:
     # A path below a fingerprint's work folder stands for the same bytes for ever.
     return storage.read_ipc(path)
