@@ -16,10 +16,12 @@ from tests.verbs_fixture import PlainVerbs, apply_to_parts, write_parts
 
 from corpusmill import storage
 from corpusmill.document import document_id, document_schema, documents_from_rows
+from corpusmill.errors import UsageError
 from corpusmill.filters.clusters import BUCKET
 from corpusmill.filters.minhash import PRESETS
 from corpusmill.filters.shingles import Shingling, words
 from corpusmill.filters.signatures import BINS, signatures, similarity
+from corpusmill.pipelines.recipe import Recipe, check_recipe
 from corpusmill.stages.deduplicate import Deduplicate
 from corpusmill.stages.keep_rules import KeepOrder, id_halves, in_order
 from corpusmill.stages.near_duplicates import CHUNK_ROWS, SimilarPairs
@@ -527,3 +529,20 @@ def test_editions_of_one_book_are_reduced_to_one(removed: Deduplicator, shared_d
     assert "faust-2229-8.txt" not in found
     for name, (_, value, kept) in found.items():
         assert value == pytest.approx(jaccard(texts[name], texts[kept]), abs=0.03)
+
+
+def test_keep_rules_of_a_recipe_name_scores_and_sources_that_there_are() -> None:
+    def checked(*stages: dict[str, Any]) -> Recipe:
+        source = {"name": "crawl", "kind": "web", "path": "data"}
+        return check_recipe({"name": "r", "sources": [source], "stages": list(stages)})
+
+    language = {"language": {"keep": ["en"]}}
+    quality = {"quality": {"reference": "data"}}
+    by_score = {"deduplicate": {"keep": ["score:ngram_perplexity"]}}
+    assert len(checked(quality, by_score).stages) == 2
+    with pytest.raises(UsageError, match=r"deduplicate.keep: .* 'ngram_perplexity' is not one of"):
+        checked(language, by_score, quality)
+    with pytest.raises(UsageError, match=r"did you mean 'ngram_perplexity'"):
+        checked(quality, {"deduplicate": {"keep": ["score:ngram_perplexty"]}})
+    with pytest.raises(UsageError, match=r"deduplicate.sources: source 'crawls' is not one of"):
+        checked({"deduplicate": {"keep": ["source"], "sources": ["crawls"]}})
