@@ -45,7 +45,7 @@ class Corpus:
 def make_corpus(folder: Path, megabytes: float) -> Corpus:
     """Write about so many megabytes (10^6 bytes) below the folder, less if the machine has less."""
     wanted = megabytes * 1e6
-    paragraphs = _paragraphs()
+    paragraphs = paragraphs_of_prose()
     corpus = folder / "corpus"
     for name in ("web", "books", "code"):
         (corpus / name).mkdir(parents=True)
@@ -77,7 +77,7 @@ def _take(paragraphs: Iterator[str], size: float) -> list[str]:
     return taken
 
 
-def _paragraphs() -> Iterator[str]:
+def paragraphs_of_prose() -> Iterator[str]:
     """Distinct paragraphs of prose, those of one file after each other."""
     seen: set[int] = set()
     for text in _texts():

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from benchmarks.corpus import PAGE_BYTES, _paragraphs
+from benchmarks.corpus import PAGE_BYTES, paragraphs_of_prose
 
 from corpusmill.filters.shingles import Shingling, shingle_hashes, word_hashes
 
@@ -70,7 +70,7 @@ def make_planted_corpus(megabytes: float, seed: int = 1) -> PlantedCorpus:
 def _shuffled(chance: random.Random, pool_bytes: float) -> Iterator[str]:
     pool: list[str] = []
     size = 0
-    for paragraph in _paragraphs():
+    for paragraph in paragraphs_of_prose():
         pool.append(paragraph.replace("\0", " "))
         size += len(paragraph)
         if size >= pool_bytes:

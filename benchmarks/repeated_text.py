@@ -26,7 +26,7 @@ import yaml
 
 # Run as a script, Python looks for modules beside it and not in the checkout.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from benchmarks.corpus import _paragraphs
+from benchmarks.corpus import paragraphs_of_prose
 
 from corpusmill.pipelines.recipe import load_recipe
 from corpusmill.pipelines.run import run
@@ -128,7 +128,7 @@ def main() -> None:
     arguments.add_argument("--runs", type=int, default=3, help="medians over so many runs")
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="corpusmill-repeats-") as name:
-        for figure in figures(plant(_paragraphs(), given.mb), Path(name), given.runs):
+        for figure in figures(plant(paragraphs_of_prose(), given.mb), Path(name), given.runs):
             print(json.dumps(figure))
 
 
