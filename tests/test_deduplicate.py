@@ -24,7 +24,7 @@ from corpusmill.filters.signatures import BINS, signatures, similarity
 from corpusmill.pipelines.recipe import Recipe, check_recipe
 from corpusmill.stages.deduplicate import Deduplicate
 from corpusmill.stages.keep_rules import KeepOrder, id_halves, in_order
-from corpusmill.stages.near_duplicates import CHUNK_ROWS, SimilarPairs
+from corpusmill.stages.near_duplicates import PAIRS_AT_ONCE, SimilarPairs
 from corpusmill.stages.signature_files import Catalog, Scheme, as_binary, piece_path
 
 Removed = dict[str, tuple[str, float, str]]
@@ -417,7 +417,7 @@ def test_a_giant_bucket_is_verified_in_bounded_pieces(
     monkeypatch.setattr(Catalog, "stored", watched)
     table = pa.table({"band": [7] * 20_000, "id": range(20_000)})
     assert len(pairs_of(table, tmp_path)) == 20_000 * BUCKET - BUCKET * (BUCKET + 1) // 2
-    assert max(sizes) <= CHUNK_ROWS + BUCKET
+    assert max(sizes) <= PAIRS_AT_ONCE // BUCKET + 2 * BUCKET
 
 
 def test_keep_rules_are_followed_in_their_order(removed: Deduplicator) -> None:

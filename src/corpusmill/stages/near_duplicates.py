@@ -22,9 +22,9 @@ from corpusmill.stage import Rows
 from corpusmill.stages.keep_rules import in_order
 from corpusmill.stages.signature_files import Catalog, Integers, integers
 
-CHUNK_ROWS = 8192
-"""Rows of buckets whose pairs are verified at a time: it bounds the signatures in memory (a few
-megabytes), whatever the size of a bucket."""
+PAIRS_AT_ONCE = 1 << 15
+"""Pairs that are verified at a time: whatever the size of a bucket, no more than twice as many
+signatures are in memory (32 MiB)."""
 
 SLOT_PLACES = 16_384
 """Places whose similar pairs are brought together, and read into memory at a time."""
@@ -106,29 +106,35 @@ class SimilarPairs:
         tried = np.minimum(position, BUCKET)
         tried[place < self.first_new] = 0
         found = [self._oversized(band, place, position)]
-        # A chunk ends where its pairs would become too many.
-        load = np.cumsum(tried) // (CHUNK_ROWS * BUCKET // 8) + np.arange(len(band)) // CHUNK_ROWS
-        edges = [0, *(np.flatnonzero(np.diff(load)) + 1), len(band)]
+        # Document by document, so that a pair that shares several bands is compared once.
+        rows = np.argsort(place, kind="stable")
+        load = np.cumsum(tried[rows]) // PAIRS_AT_ONCE
+        edges = [0, *(np.flatnonzero(np.diff(load)) + 1), len(rows)]
         for start, stop in pairwise(edges):
-            better = tried[start:stop]
-            one = np.repeat(np.arange(start, stop), better)
+            some = rows[start:stop]
+            better = tried[some]
+            one = np.repeat(some, better)
             nth = np.arange(len(one)) - np.repeat(np.cumsum(better) - better, better)
-            found.append(self._similar(place, one, first[one] + nth))
+            found.append(self._similar(place[one], place[first[one] + nth]))
         return pa.concat_tables(found)
 
-    def _similar(self, place: Integers, one: Integers, other: Integers) -> pa.Table:
-        """Of pairs of rows, given the rows' places, the similar ones."""
+    def _similar(self, one: Integers, other: Integers) -> pa.Table:
+        """The similar ones of pairs of places."""
         numbers = integers(storage.read_ipc(self.numbers), "number")
-        accepted = numbers[place[other]] >= 0
+        accepted = numbers[other] >= 0
         one, other = one[accepted], other[accepted]
+        places, at = np.unique(np.concatenate([one, other]), return_inverse=True)
+        packed = at.astype(np.uint64)
+        pairs = np.unique(packed[: len(one)] << np.uint64(32) | packed[len(one) :])
 
         def fetch(rows: Integers) -> StoredBins:
-            return self.catalog.stored(numbers[place[rows]])
+            return self.catalog.stored(numbers[places[rows]])
 
-        equal = equal_bins(one.astype(np.uint64) << np.uint64(32) | other.astype(np.uint64), fetch)
-        similar = np.flatnonzero(equal >= self.needed)
-        one, other = place[one[similar]], place[other[similar]]
-        columns = [one // SLOT_PLACES, one, other, equal[similar]]
+        equal = equal_bins(pairs, fetch)
+        pairs, equal = pairs[equal >= self.needed], equal[equal >= self.needed]
+        one = places[pairs >> np.uint64(32)]
+        other = places[pairs & np.uint64(0xFFFFFFFF)]
+        columns = [one // SLOT_PLACES, one, other, equal]
         return pa.table([pa.array(column) for column in columns], schema=PAIRS)
 
     def _oversized(self, band: Integers, place: Integers, position: Integers) -> pa.Table:
