@@ -272,6 +272,7 @@ def test_a_member_that_comes_twice_has_two_places(tmp_path: Path) -> None:
     first = block[:1024]
     found = read(written(tmp_path / "p.tar", first + block + twice), "code")
     assert [f.locator for f in found] == ["a.py", "a.py#2", "link"]
+    assert isinstance(found[1], RawDocument)
     assert found[1].uri == "p.tar#a.py#2"
 
 
