@@ -30,11 +30,10 @@ from corpusmill.stages.deduplicate import Deduplicate
 from corpusmill.stages.duplicate_index import (
     forget_run,
     index_data,
-    key_filter,
     load_index,
-    may_contain,
     remove_source,
 )
+from corpusmill.stages.index_pieces import key_filter, may_contain
 
 Fate = tuple[str, str, float, str]
 """Reason, threshold as text, value, and what is kept."""

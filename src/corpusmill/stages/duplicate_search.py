@@ -3,9 +3,9 @@
 Each text is read once. Signatures stay in the files they were written to (`signature_files`); what
 travels are pairs of integers, a band key and a document's place in the order of preference.
 
-The driver holds arrays of integers: at its peak, while originals are put in order, 95 bytes for each
-document with one keep rule, and 8 for each further one; 8 for each indexed document. Pairs are read
-a slot at a time.
+The driver holds arrays of integers: at its peak, while originals are put in order, 95 bytes for
+each document with one keep rule, and 8 for each further one; 8 for each indexed document. Pairs are
+read a slot at a time.
 """
 
 import functools
@@ -23,12 +23,11 @@ from corpusmill.filters.minhash import Banding
 from corpusmill.filters.shingles import Shingling
 from corpusmill.filters.signatures import similarity
 from corpusmill.stage import Action, Part, Rows, Verbs
-from corpusmill.stages.duplicate_index import (
-    Index,
+from corpusmill.stages.duplicate_index import Index, publish
+from corpusmill.stages.index_pieces import (
     StoreTask,
     UnpackTask,
     key_filter,
-    publish,
     store_piece,
     unpack_documents,
     unpack_signatures,
