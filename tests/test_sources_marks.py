@@ -172,3 +172,16 @@ def test_lone_surrogates_do_not_reach_the_text() -> None:
 )
 def test_text_becomes_comments(text: str, language: str, expected: str) -> None:
     assert comment(text, language) == expected
+
+
+def test_words_that_code_writes_into_files_do_not_mark_it() -> None:
+    text = b'"""Cookies."""\nimport os\n\nX = """\n# This is a generated file!  Do not edit.\n"""\n'
+    assert mark("lib/cookies.py", text) is None
+    assert mark("lib/options.py", b"# This file was generated from: Id: a.py 1.2\nx = 1\n") is None
+    assert mark("lib/out.py", b"# This is a generated file.  Do not edit.\nx = 1\n") == "generated"
+
+
+def test_folders_that_packages_may_be_called_by_do_not_mark_code() -> None:
+    assert mark("lib/python3/venv/__init__.py", b"x = 1\n") is None
+    assert mark("dist/setup.py", b"x = 1\n") is None
+    assert mark("dist/app.js", b"x = 1\n") == "vendored"

@@ -224,6 +224,7 @@ def describe(recipe: Recipe) -> dict[str, Any]:
     """The plan for people: steps, barriers, and an estimate of disk; reads no document."""
     steps = make_steps(recipe)
     inputs = find_inputs(recipe)
+    extraction(recipe, inputs).check()
     sizes = {name: sum(f.bytes for f in files) for name, files in inputs.items()}
     text = sum(_text_bytes(source, sizes[source.name]) for source in recipe.sources)
     barriers = sum(step.barrier for step in steps)

@@ -50,6 +50,16 @@ _REF = re.compile(
 )
 
 
+class Unusable(UsageError):
+    """A repository that cannot be read, or lacks what is asked for."""
+
+    def __init__(self, message: str, reason: str = "unreadable_repository") -> None:
+        super().__init__(message)
+        self.reason = reason
+        """One word for it, for where it is one of many: `empty_repository`, `no_such_commit`,
+        `borrowed_objects` or `unreadable_repository`."""
+
+
 def is_repository(path: str) -> bool:
     """Whether a local folder is a git checkout, a worktree or a bare repository."""
     if not storage.is_local(path):
@@ -66,7 +76,7 @@ def resolve(path: str, commit: str) -> str:
     """The full hash of a commit, given as hash, branch, tag or `HEAD`.
 
     Raises:
-        UsageError: `path` is no local repository, is damaged, empty or borrows objects from
+        Unusable: `path` is no local repository, is damaged, empty or borrows objects from
             elsewhere, or has no such commit.
     """
     folder = _git_folder(path)
@@ -77,14 +87,26 @@ def resolve(path: str, commit: str) -> str:
         except NotThere:
             pass
         except Refused as refusal:
-            raise UsageError(
-                f"{path}: the commit {commit!r} is damaged: {refusal.reason}"
-            ) from None
+            raise Unusable(f"{path}: the commit {commit!r} is damaged: {refusal.reason}") from None
     if commit == "HEAD":
-        raise UsageError(f"{path}: the repository has no commit yet, or lacks the one of HEAD")
+        empty = not _has_objects(folder.objects)
+        raise Unusable(
+            f"{path}: the repository has no commit yet, or lacks the one of HEAD",
+            "empty_repository" if empty else "unreadable_repository",
+        )
     if os.path.isdir(os.path.join(folder.common, "reftable")):
-        raise UsageError(f"{path}: its refs are a reftable: name the commit by its full hash")
-    raise UsageError(f"{path}: {commit!r} is no full commit hash, branch or tag of the repository")
+        raise Unusable(f"{path}: its refs are a reftable: name the commit by its full hash")
+    raise Unusable(
+        f"{path}: {commit!r} is no full commit hash (quote one of digits only), branch or tag "
+        "of the repository",
+        "no_such_commit",
+    )
+
+
+def _has_objects(folder: str) -> bool:
+    names = [name for name in os.listdir(folder) if name not in ("info", "pack")]
+    packs = os.path.join(folder, "pack")
+    return bool(names) or (os.path.isdir(packs) and bool(os.listdir(packs)))
 
 
 def read_tree(
@@ -245,9 +267,9 @@ def _is_git_folder(path: str) -> bool:
 def _git_folder(path: str) -> _GitFolder:
     """Find a repository's folder, and refuse one that would lead to somebody else's objects."""
     if not storage.is_local(path):
-        raise UsageError(f"{path}: git repositories are read from local folders only: clone it")
+        raise Unusable(f"{path}: git repositories are read from local folders only: clone it")
     if not is_repository(path):
-        raise UsageError(f"{path}: not a git repository")
+        raise Unusable(f"{path}: not a git repository")
     inner = os.path.join(path, ".git")
     if os.path.isfile(inner):
         folder = _linked_folder(path, inner)
@@ -256,12 +278,13 @@ def _git_folder(path: str) -> _GitFolder:
         folder = _GitFolder(own, own)
     real = os.path.realpath(folder.common)
     if os.path.realpath(folder.objects) != os.path.join(real, "objects"):
-        raise UsageError(f"{path}: its objects are a link to another folder")
+        raise Unusable(f"{path}: its objects are a link to another folder")
     borrowed = read_regular(os.path.join(folder.objects, "info", "alternates"), _MAX_LINK)
     if any(line.strip() and not line.startswith(b"#") for line in borrowed.splitlines()):
-        raise UsageError(
+        raise Unusable(
             f"{path}: it borrows objects from another repository (objects/info/alternates): "
-            "make it whole with `git repack -a -d` and delete that file"
+            "make it whole with `git repack -a -d` and delete that file",
+            "borrowed_objects",
         )
     return folder
 
@@ -273,7 +296,7 @@ def _linked_folder(path: str, inner: str) -> _GitFolder:
     line = read_regular(inner, _MAX_LINK).removeprefix(b"gitdir:").strip()
     own = os.path.realpath(os.path.join(path, os.fsdecode(line)))
     if b"\0" in line or not os.path.isfile(os.path.join(own, "HEAD")):
-        raise UsageError(f"{path}: its .git file names a folder that is no repository")
+        raise Unusable(f"{path}: its .git file names a folder that is no repository")
     back = read_regular(os.path.join(own, "gitdir"), _MAX_LINK).strip()
     if back and os.path.realpath(os.path.join(own, os.fsdecode(back))) == os.path.realpath(inner):
         common = os.path.dirname(os.path.dirname(own))
@@ -284,7 +307,7 @@ def _linked_folder(path: str, inner: str) -> _GitFolder:
         if own.startswith(os.path.join(around, ".git", "modules", "")) and _is_git_folder(own):
             return _GitFolder(own, own)
         around = os.path.dirname(around)
-    raise UsageError(f"{path}: its .git file names a repository that does not know this folder")
+    raise Unusable(f"{path}: its .git file names a repository that does not know this folder")
 
 
 def _read_ref(folder: _GitFolder, name: str) -> str:

@@ -37,7 +37,7 @@ class InputFile:
     """The address that a sitemap gives to the file."""
     skipped: str = ""
     """Why it is passed over: `link_leads_outside` (the folder may be a stranger's, and the file not
-    meant), `not_in_folder`, `listed_twice` (sitemaps)."""
+    meant), `empty_repository`, `no_such_commit`, `not_in_folder`, `listed_twice` (sitemaps)."""
     problem: str = ""
     """Why nothing in it can be read."""
 
@@ -188,12 +188,13 @@ def _not_below(paths: Sequence[str], folders: Sequence[str]) -> list[str]:
 def _repository(source: Source, path: str, relative: str) -> InputFile:
     try:
         commit = git_trees.resolve(path, source.commit)
-    except UsageError:
+    except git_trees.Unusable as error:
         if os.path.abspath(path) == os.path.abspath(source.path):
             raise  # it is the source itself, and what the user wrote is wrong
-        return InputFile(
-            source=source.name, path=path, relative=relative, problem="unreadable_repository"
-        )
+        found = InputFile(source=source.name, path=path, relative=relative)
+        if error.reason in ("empty_repository", "no_such_commit"):
+            return replace(found, skipped=error.reason)
+        return replace(found, problem=error.reason)
     return InputFile(
         source=source.name,
         path=path,

@@ -19,6 +19,11 @@ class Licences(BaseModel):
     deny: tuple[str, ...] = ()
     """A file that can only be had under one of these is dropped, whatever is allowed."""
 
+    @field_validator("allow", "deny", mode="before")
+    @classmethod
+    def _one_name_is_a_list(cls, names: Any) -> Any:
+        return [names] if isinstance(names, str) else names
+
     @field_validator("allow", "deny")
     @classmethod
     def _names_are_known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -86,8 +91,7 @@ class Source(BaseModel):
         """`block_urls: list.txt` for `block_urls: [list.txt]`, as for the settings of stages."""
         if not isinstance(values, dict):
             return values
-        lists = ("block_domains", "block_urls", "banned_words", "skip")
-        return {k: [v] if k in lists and isinstance(v, str) else v for k, v in values.items()}
+        return {k: [v] if k in _LISTS and isinstance(v, str) else v for k, v in values.items()}
 
     @model_validator(mode="after")
     def _settings_fit_the_kind(self) -> Self:
@@ -104,6 +108,7 @@ class Source(BaseModel):
         return self
 
 
+_LISTS = ("block_domains", "block_urls", "banned_words", "skip")
 _ONLY_FOR = {
     "extractor": ("web", "book"),
     "favor": ("web", "book"),

@@ -148,17 +148,22 @@ def _repository(source: Source, payload: bytes) -> tuple[str, dict[str, str]]:
     texts: dict[str, str] = {}
     languages: Counter[str] = Counter()
     licences: Counter[str] = Counter()
+    left_out: Counter[str] = Counter()
     for path, licence, data in repositories.unpacked(payload):
         try:
             text, found = _code(source, path, data, licence)
-        except (Refused, Dropped):
+        except (Refused, Dropped) as verdict:
+            left_out[verdict.reason] += 1
             continue
         texts[path] = text
         languages[found["programming_language"]] += len(text)
         licences[found["licence"]] += len(text)
+    if not texts and left_out:
+        raise Dropped(max(left_out, key=lambda reason: (left_out[reason], reason)), 0, 1)
     order = dependencies.in_dependency_order(texts)
     metadata = {
         "files": str(len(order)),
+        "files_left_out": ", ".join(f"{n} {reason}" for reason, n in sorted(left_out.items())),
         "licence": _commonest(licences),
         "programming_language": _commonest(languages),
     }
