@@ -57,7 +57,7 @@ class Boilerplate(GlobalStage):
     min_words: int = Field(default=5, ge=1)
     """Units with fewer words stay, however often they occur: `Chapter 1`, `Introduction`, `}`. In
     scripts without spaces a character counts as a word. 5 is the length of the shingles by which
-    documents are compared: what is shorter says little. FineWeb (Penedo et al. 2024) tried 10."""
+    documents are compared: what is shorter says little."""
 
     def prepare(self, verbs: Verbs, parts: Sequence[Part]) -> NarrowStage:
         """Count all lines, and return the stage that removes those that were there before."""
