@@ -11,7 +11,6 @@ from corpusmill.stages.deduplicate import Deduplicate
 from corpusmill.stages.sources.source import Licences, Source
 from corpusmill.stages.substrings import Substrings
 
-
 PAGES: dict[str, tuple[type[BaseModel], ...]] = {
     "sources.md": (Source, Licences),
     "deduplicate.md": (Deduplicate, Boilerplate, Substrings),
