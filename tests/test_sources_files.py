@@ -172,6 +172,49 @@ def test_a_truncated_stream_gives_its_whole_lines(
     assert whole == [json.loads(line)["text"].encode() for line in lines[: len(whole)]]
 
 
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "checksum"])
+def test_every_row_in_front_of_a_damage_arrives(
+    tmp_path: Path, pack: Callable[[bytes], bytes], damage: str
+) -> None:
+    """Of two streams one after another the second is damaged: the first is whole."""
+    noise = random.Random(3)
+    rows = [json.dumps({"text": noise.randbytes(9).hex() * 3}).encode() for _ in range(6000)]
+    first = b"".join(row + b"\n" for row in rows)
+    second = bytearray(pack(first))
+    if damage == "cut":
+        del second[-len(second) // 3 :]
+    elif damage == "flipped":
+        second[0:4] = b"\xff" * 4
+    elif pack is gzip.compress:
+        second[-6] ^= 1
+    else:
+        del second[-1:]
+    found = read(written(tmp_path / "rows.jsonl", pack(first) + bytes(second)))
+    assert fate(found[-1]) == "truncated_record"
+    whole = [f.payload for f in found if isinstance(f, RawDocument) and f.media == "extracted"]
+    assert whole[:6000] == [json.loads(row)["text"].encode() for row in rows]
+    if damage == "checksum" and pack is gzip.compress:
+        assert len(whole) == 12_000
+    if damage == "cut":
+        assert len(whole) > 8000
+
+
+def test_a_short_stream_that_is_cut_gives_its_rows(tmp_path: Path) -> None:
+    rows = b"".join(b'{"text": "row %d"}\n' % i for i in range(5))
+    found = read(written(tmp_path / "rows.jsonl.gz", gzip.compress(rows)[:-9]))
+    assert [fate(f) for f in found] == ["extracted"] * 5 + ["truncated_record"]
+    table = b"text\n" + b"a row\n" * 5
+    found = read(written(tmp_path / "rows.csv.gz", gzip.compress(table)[:-3]))
+    assert [fate(f) for f in found] == ["extracted"] * 5 + ["truncated_record"]
+
+
+def test_zeros_may_pad_a_gzip_stream(tmp_path: Path) -> None:
+    row = gzip.compress(b'{"text": "a"}\n')
+    data = row + bytes(600) + row + bytes(40_000)
+    assert [fate(f) for f in read(written(tmp_path / "r.jsonl.gz", data))] == ["extracted"] * 2
+
+
 def test_columnar_files_give_their_rows(tmp_path: Path) -> None:
     table = pa.Table.from_pylist(
         [{"id": "x", "text": "First.", "n": 1}, {"id": "y", "text": None, "n": 2}]
