@@ -5,8 +5,10 @@ import io
 import json
 import os
 import random
+import re
 import sys
 import tarfile
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +18,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
 
 from corpusmill.stages.sources import limits, records, tables
 from corpusmill.stages.sources.listing import list_inputs
+from corpusmill.stages.sources.member_names import MemberNames
 from corpusmill.stages.sources.records import RawDocument, Skipped, read_file
 from corpusmill.stages.sources.source import Source
 
@@ -317,6 +322,74 @@ def test_a_member_that_comes_twice_has_two_places(tmp_path: Path) -> None:
     assert [f.locator for f in found] == ["a.py", "a.py#2", "link"]
     assert isinstance(found[1], RawDocument)
     assert found[1].uri == "p.tar#a.py#2"
+
+
+PATHS = st.lists(st.sampled_from(["a", "b", "a#2", "a#3", "a#2#2", "b#2", ""]), max_size=30)
+
+
+@given(paths=PATHS)
+def test_members_have_places_of_their_own(paths: list[str]) -> None:
+    names = MemberNames()
+    places = [names.place_of(path) for path in paths]
+    assert len({"", *places}) == len(paths) + 1  # the archive itself has the empty place
+    for path, place in zip(paths, places, strict=True):
+        assert place == path or re.fullmatch(rf"{path}#\d+", place)
+    assert all(places.index(path) == paths.index(path) for path in {"b"}.intersection(paths))
+
+
+def test_a_number_that_a_member_has_in_its_name_is_not_given_again(tmp_path: Path) -> None:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive, warnings.catch_warnings(action="ignore"):
+        for name in ("a.html", "a.html", "a.html#2", "a.html"):
+            archive.writestr(name, PAGE)
+    found = read(written(tmp_path / "p.zip", sink.getvalue()))
+    assert [f.locator for f in found] == ["a.html", "a.html#2", "a.html#2#2", "a.html#3"]
+
+
+def test_archives_and_tables_in_archives_are_no_documents(tmp_path: Path) -> None:
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"text": ["a"]}), sink)
+    warc = b"WARC/1.0\r\nWARC-Type: response\r\n\r\n" + PAGE
+    row = b'{"text": "<html>"}\n'
+    members = {
+        "a.warc": (warc, "nested_archive"),
+        "b.html": (warc, "nested_archive"),
+        "c": (gzip.compress(warc), "nested_archive"),
+        "d.arc.gz": (gzip.compress(b"filedesc://d.arc 0.0.0.0"), "nested_archive"),
+        "e.txt": (b"filedesc://d.arc 0.0.0.0" + PAGE, "nested_archive"),
+        "f.jsonl": (row, "table_in_archive"),
+        "g.jsonl.zst": (zstandard.compress(row), "table_in_archive"),
+        "h": (sink.getvalue(), "table_in_archive"),
+        "i.tsv": (b"text\nrow\n", "table_in_archive"),
+        "j.html": (PAGE, "html"),
+        "__MACOSX/._j.html": (b"\0\5", "ignored_folder"),
+    }
+    contents = {name: data for name, (data, _) in members.items()}
+    fates = [fate for _, fate in members.values()]
+    assert [fate(f) for f in read(written(tmp_path / "p.zip", zip_of(contents)))] == fates
+    *found, _ = read(written(tmp_path / "p.tar.gz", tar_of(contents, "w:gz")))
+    assert [fate(f) for f in found] == fates
+    code = read(written(tmp_path / "p.zip", zip_of({"f.jsonl": row, "b.html": warc})), "code")
+    assert [fate(f) for f in code] == ["code", "code"]
+
+
+def test_packed_members_are_read_as_what_they_hold(tmp_path: Path) -> None:
+    members = {
+        "a.html.gz": gzip.compress(PAGE),
+        "b.txt.zst": zstandard.compress(b"Plain words."),
+        "cut.html.gz": gzip.compress(PAGE)[:-9],
+        "bomb.txt.gz": gzip.compress(b"x" * 1_000_000),
+        "twice.html.gz": gzip.compress(gzip.compress(PAGE)),
+    }
+    found = read(written(tmp_path / "p.zip", zip_of(members)))
+    assert [fate(f) for f in found] == [
+        "html", "text", "damaged_member", "decompression_ratio", "unknown_format",
+    ]  # fmt: skip
+    assert isinstance(found[0], RawDocument)
+    assert (found[0].payload, found[0].uri) == (PAGE, "p.zip#a.html.gz")
+    members = {"a.py.gz": gzip.compress(b"x = 1"), "data.bin.gz": gzip.compress(b"x")}
+    found = read(written(tmp_path / "q.zip", zip_of(members)), "code")
+    assert [fate(f) for f in found] == ["code", "binary"]
 
 
 def test_bombs_are_refused_and_not_unpacked(tmp_path: Path) -> None:

@@ -11,15 +11,13 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import IO
 
-import xxhash
-
 from corpusmill.stages.sources import sniff
 from corpusmill.stages.sources.code_marks import is_ignored
+from corpusmill.stages.sources.languages import programming_language
 from corpusmill.stages.sources.licences import (
     MAX_LICENCE_FILE,
     by_folder,
@@ -34,6 +32,7 @@ from corpusmill.stages.sources.limits import (
     SMALL_ENOUGH,
     Refused,
 )
+from corpusmill.stages.sources.member_names import MemberNames
 from corpusmill.stages.sources.records import Found, Skipped, place, refused, whole_file
 from corpusmill.stages.sources.source import Source
 from corpusmill.stages.sources.streams import Damaged, Unpacked, unpacked_head
@@ -122,12 +121,12 @@ def read_zip(source: Source, stream: IO[bytes], relative: str) -> Iterator[Found
         return
     packed = stream.seek(0, 2)
     unpacked = 0
-    names: Counter[int] = Counter()
+    names = MemberNames()
     folders = _zip_licences(archive) if source.kind == "code" else {}
     for member in archive.infolist():
         if member.is_dir():
             continue
-        locator = _locator(member.filename, names)
+        locator = names.place_of(member.filename)
         passed_over = _why_passed_over(member.filename, stat.S_ISLNK(member.external_attr >> 16))
         if passed_over:
             yield Skipped(reason=passed_over, locator=locator)
@@ -175,10 +174,10 @@ def read_tar(source: Source, stream: IO[bytes], head: bytes, relative: str) -> I
     """
     folders = _tar_licences(stream, head) if source.kind == "code" else {}
     reader = _TarReader(stream, head)
-    names: Counter[int] = Counter()
+    names = MemberNames()
     try:
         for number, member in enumerate(reader.members()):
-            locator = _locator(member.name, names)
+            locator = names.place_of(member.name)
             passed_over = _why_passed_over(member.name, member.is_link)
             if number == MAX_MEMBERS:
                 yield refused(relative, "too_many_members")
@@ -218,13 +217,46 @@ def member_file(
     What it is, its name says, which lacks the number that the locator has when the name comes
     again. `licence` is that of the nearest folder above it that has one.
     """
-    if sniff.suffix(name) in _NESTED or is_tar(payload[:_NESTED_HEAD], name):
-        return Skipped(reason="nested_archive", locator=locator)
+    nested = _nested(source, payload[:_NESTED_HEAD], name)
+    if nested:
+        return Skipped(reason=nested, locator=locator)
+    # As with files that are in no archive: packed data is no code, whatever it holds.
+    if sniff.is_packed(payload) and (source.kind != "code" or programming_language(name)):
+        try:
+            payload = _unpacked_member(payload)
+        except Refused as refusal:
+            return refused(relative, refusal.reason, locator)
     found = whole_file(source, relative, payload, name)
     if isinstance(found, Skipped):
         return replace(found, locator=locator)
     metadata = {**found.metadata, **({"repository_licence": licence} if licence else {})}
     return replace(found, locator=locator, uri=place(relative, locator), metadata=metadata)
+
+
+def _nested(source: Source, head: bytes, name: str) -> str:
+    """Why a member is not read that holds further documents; empty for a single one."""
+    suffix = sniff.suffix(name)
+    if suffix in _NESTED or is_tar(head, name):
+        return "nested_archive"
+    if source.kind == "code":  # in code, tables and web archives are data
+        return ""
+    if suffix in sniff.WEB_ARCHIVE_SUFFIXES or unpacked_head(head).startswith(sniff.WEB_ARCHIVES):
+        return "nested_archive"
+    if suffix in sniff.TABLE_SUFFIXES or head.startswith(sniff.COLUMNAR):
+        return "table_in_archive"
+    return ""
+
+
+def _unpacked_member(payload: bytes) -> bytes:
+    """A gzip or zstd file. There may be many in an archive: no size is too small for the ratio."""
+    limit = min(MAX_PAYLOAD, MAX_RATIO * len(payload))
+    try:
+        data = Unpacked(io.BytesIO(payload), payload).read_up_to(limit + 1)
+    except Damaged:
+        raise Refused("damaged_member") from None
+    if len(data) > limit:
+        raise Refused("too_large" if limit == MAX_PAYLOAD else "decompression_ratio")
+    return data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -365,16 +397,6 @@ def _pax_records(records: bytes) -> dict[bytes, bytes]:
         found[key] = value
         at += int(length)
     return found
-
-
-def _locator(name: str, names: Counter[int]) -> str:
-    """A member's path; when an archive has the same path again, with its number.
-
-    Hashes of the names are kept: names may be as long as the archive's author likes.
-    """
-    key = xxhash.xxh3_128_intdigest(name.encode("utf-8", "surrogatepass"))
-    names[key] += 1
-    return name if names[key] == 1 else f"{name}#{names[key]}"
 
 
 def _why_passed_over(name: str, is_link: bool) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Collection
 
 from corpusmill.stages.sources.sniff import suffix
 
-IGNORED_FOLDERS = {".git", ".hg", ".svn", "__pycache__"}
-"""Folders whose files are about the code, not the code."""
+IGNORED_FOLDERS = {".git", ".hg", ".svn", "__pycache__", "__MACOSX"}
+"""Folders whose files are about the code, not the code; the last is what macOS adds to zips."""
 
 MARKS = ("vendored", "generated", "minified")
 

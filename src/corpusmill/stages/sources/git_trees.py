@@ -7,7 +7,6 @@ the sizes in its headers, before it is unpacked.
 
 import os
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
 
@@ -24,6 +23,7 @@ from corpusmill.stages.sources.limits import (
     SMALL_ENOUGH,
     Refused,
 )
+from corpusmill.stages.sources.member_names import MemberNames
 from corpusmill.stages.sources.records import Found, Skipped, refused
 from corpusmill.stages.sources.source import Source
 
@@ -150,11 +150,11 @@ def read_tree(
 
 def read_repository(source: Source, path: str, commit_hash: str, relative: str) -> Iterator[Found]:
     """The tracked files of a commit as documents; their locators are their paths."""
-    names: Counter[str] = Counter()
+    names = MemberNames()
     folders = _licences(path, commit_hash) if source.kind == "code" else {}
     for member, content in read_tree(path, commit_hash, lambda member: not is_ignored(member)):
-        names[member] += 1  # a damaged tree may have a name twice
-        locator = member if names[member] == 1 else f"{member}#{names[member]}"
+        # a damaged tree may have a name twice; what has none is the repository itself
+        locator = names.place_of(member) if member else ""
         if isinstance(content, Refused):
             yield refused(relative, content.reason, locator)
         elif isinstance(content, Skipped):

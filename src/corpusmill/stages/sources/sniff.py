@@ -12,7 +12,13 @@ HTML_SUFFIXES = (".html", ".htm", ".xhtml")
 MARKDOWN_SUFFIXES = (".md", ".markdown")
 TEXT_SUFFIXES = (".txt", ".text", ".rst", *MARKDOWN_SUFFIXES)
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".bz2", ".tbz2", ".xz", ".txz")
-TABLE_SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".feather", ".csv")
+TABLE_SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".feather", ".csv", ".tsv")
+WEB_ARCHIVE_SUFFIXES = (".warc", ".wet", ".wat", ".arc")
+
+WEB_ARCHIVES = (b"WARC/", b"filedesc://")
+"""How a web archive begins: WARC, ARC."""
+COLUMNAR = (b"PAR1", b"ARROW1")
+"""How a columnar file begins: Parquet, Arrow."""
 
 _HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body)[\s>]", re.IGNORECASE)
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
