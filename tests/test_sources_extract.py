@@ -33,6 +33,7 @@ def test_extraction_returns_every_document_with_its_verdict() -> None:
             raw(4, b"\xff", media="extracted"),
             raw(5, code, media="code", kind="code", source="code", locator="x.py"),
             raw(6, "ä\xe4 ö ü".encode() + b"\xff", media="text"),
+            raw(7, b"", media="extracted"),
         ],
         schema=RAW_SCHEMA,
     )
@@ -50,6 +51,7 @@ def test_extraction_returns_every_document_with_its_verdict() -> None:
         3: ("quarantined", "not_a_zip", None, None),
         4: ("quarantined", "invalid_utf8", 0, None),
         6: ("quarantined", "invalid_utf8", 1, 0),
+        7: ("dropped", "no_text", 0, 1),
     }
     rows = outcome.documents.to_pylist()
     assert rows[0]["text"] == "Plain words."

@@ -231,9 +231,68 @@ def test_columnar_files_give_their_rows(tmp_path: Path) -> None:
         stream.write_table(table)
     for name in ("t.parquet", "file.arrow", "stream.arrow"):
         found = read(tmp_path / name)
-        assert [(f.locator, fate(f)) for f in found] == [("0", "extracted"), ("1", "no_text_field")]
-        assert isinstance(found[0], RawDocument)
-        assert found[0].metadata == {"id": "x"}
+        assert [(f.locator, fate(f)) for f in found] == [("0", "extracted"), ("1", "extracted")]
+        first, second = found
+        assert isinstance(first, RawDocument)
+        assert isinstance(second, RawDocument)
+        assert first.metadata == {"id": "x"}
+        assert second.payload == b""  # a null is no text, and not an error
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (pa.array(["a", None]), ["a", ""]),
+        (pa.array(["a", None], pa.large_string()), ["a", ""]),
+        (pa.array(["a", "b"]).dictionary_encode(), ["a", "b"]),
+        (pa.array([None, None]), ["", ""]),
+        (pa.array([b"a", "ü".encode(), b"\xff"]), ["a", "ü", "invalid_utf8"]),
+        (pa.array([1, 2]), "no_text_column"),
+        (pa.array([["a"], ["b"]]), "no_text_column"),
+        (pa.array([{"a": "b"}]), "no_text_column"),
+    ],
+    ids=str,
+)
+def test_a_column_that_can_hold_text_is_read(
+    tmp_path: Path, column: pa.Array, expected: list[str] | str
+) -> None:
+    table = pa.table({"text": column})
+    pq.write_table(table, tmp_path / "t.parquet")
+    with pa.ipc.new_file(tmp_path / "t.arrow", table.schema) as writer:
+        writer.write_table(table)
+    for name in ("t.parquet", "t.arrow"):
+        found = read(tmp_path / name)
+        if isinstance(expected, str):
+            assert [fate(f) for f in found] == [expected]
+            continue
+        texts = [f.problem or f.payload.decode() for f in found if isinstance(f, RawDocument)]
+        assert texts == expected
+
+
+def test_what_json_lines_have_instead_of_text_and_id(tmp_path: Path) -> None:
+    rows = b'{"text": null, "id": true}\n{"id": 1}\n{"text": ["a"]}\n{"text": "", "id": [1]}\n'
+    null, *wrong, empty = read(written(tmp_path / "t.jsonl", rows))
+    assert isinstance(null, RawDocument)
+    assert (null.problem, null.payload, null.metadata) == (None, b"", {})
+    assert [fate(f) for f in wrong] == ["no_text_field"] * 2
+    assert isinstance(empty, RawDocument)
+    assert (empty.payload, empty.metadata) == (b"", {})
+
+
+def test_a_quote_that_is_never_closed_is_a_cut_row(tmp_path: Path) -> None:
+    data = b'text,id\na,1\n"b ""c""",2\n"unclosed,3\nd,4\n'
+    found = read(written(tmp_path / "t.csv", data))
+    assert [(f.locator, fate(f)) for f in found] == [
+        ("0", "extracted"), ("1", "extracted"), ("2", "truncated_record"),
+    ]  # fmt: skip
+    for closed in (b'text\n"a"', b'text\n"a"\n', b"text\na", b'text\na"b\n'):
+        assert fate(one(written(tmp_path / "t.csv", closed))) == "extracted"
+
+
+def test_tab_separated_values_are_rows(tmp_path: Path) -> None:
+    row = one(written(tmp_path / "t.tsv.gz", gzip.compress(b"id\ttext\n1\ta, b\n")))
+    assert isinstance(row, RawDocument)
+    assert (row.payload, row.metadata) == (b"a, b", {"id": "1"})
 
 
 def test_csv_gives_its_rows(tmp_path: Path) -> None:

@@ -1,15 +1,22 @@
-"""JSONL, Parquet, Arrow and CSV: one document per row."""
+"""JSONL, Parquet, Arrow, CSV and TSV: one document per row.
+
+A row whose text is null has none, as one whose text is empty. A binary column is text in UTF-8;
+one of any other type is no text column.
+"""
 
 import csv
 import json
 from collections.abc import Iterator, Mapping
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from corpusmill.stages.sources import sniff
 from corpusmill.stages.sources.limits import MAX_PAYLOAD
 from corpusmill.stages.sources.records import Found, RawDocument, place, refused
 from corpusmill.stages.sources.source import Source
 from corpusmill.stages.sources.streams import Damaged, Unpacked
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _METADATA = {
     "author": "author",
@@ -43,9 +50,10 @@ def read_table(
     elif head.startswith(b"ARROW1") or suffix in (".arrow", ".feather"):
         if start == 0:
             yield from _read_arrow(source, stream, relative)
-    elif suffix == ".csv":
+    elif suffix in (".csv", ".tsv"):
         if start == 0:
-            yield from _read_csv(source, Unpacked(stream, head), relative)
+            delimiter = "," if suffix == ".csv" else "\t"
+            yield from _read_csv(source, Unpacked(stream, head), relative, delimiter)
     elif sniff.is_packed(head):
         if start == 0:
             lines = _lines(Unpacked(stream, head))
@@ -143,14 +151,18 @@ def _from_json(source: Source, relative: str, locator: str, line: bytes) -> RawD
 
 def _from_row(source: Source, relative: str, locator: str, row: Mapping[str, Any]) -> RawDocument:
     """A document from a record's columns; only strings are taken, and integers as ids."""
-    text = row.get(source.text)
+    text = row.get(source.text, False)
+    if text is None:
+        text = ""
+    elif isinstance(text, bytes):
+        text = text.decode("utf-8", "surrogateescape")
     if not isinstance(text, str):
         return refused(relative, "no_text_field", locator)
     metadata = {
         name: value for key, name in _METADATA.items() if isinstance(value := row.get(key), str)
     }
     own_id = row.get(source.id)
-    if isinstance(own_id, str | int):
+    if isinstance(own_id, str | int) and not isinstance(own_id, bool):
         metadata["id"] = str(own_id)
     url = row.get("url")
     uri = url if isinstance(url, str) and url else place(relative, locator)
@@ -187,7 +199,7 @@ def _read_parquet(
         if start == 0:
             yield _unreadable(error, relative, 0)
         return
-    if source.text not in names:
+    if not _is_text(file.schema_arrow, source.text):
         if start == 0:
             yield refused(relative, "no_text_column")
         return
@@ -215,7 +227,7 @@ def _read_arrow(source: Source, stream: IO[bytes], relative: str) -> Iterator[Fo
     row = 0
     try:
         for batch in _arrow_batches(stream):
-            if source.text not in batch.schema.names:
+            if not _is_text(batch.schema, source.text):
                 yield refused(relative, "no_text_column")
                 return
             batch = batch.select([n for n in _wanted(source) if n in batch.schema.names])
@@ -226,6 +238,25 @@ def _read_arrow(source: Source, stream: IO[bytes], relative: str) -> Iterator[Fo
                     row += 1
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         yield _unreadable(error, relative, row)
+
+
+def _is_text(schema: "pa.Schema", name: str) -> bool:
+    """Whether a column is there that holds text: strings or bytes, or nothing but nulls."""
+    import pyarrow as pa
+
+    if len(schema.get_all_field_indices(name)) != 1:
+        return False
+    kind = schema.field(name).type
+    if isinstance(kind, pa.BaseExtensionType):
+        kind = kind.storage_type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    tests = (
+        pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view,
+        pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view,
+        pa.types.is_fixed_size_binary, pa.types.is_null,
+    )  # fmt: skip
+    return any(test(kind) for test in tests)
 
 
 def _arrow_batches(stream: IO[bytes]) -> Iterator[Any]:
@@ -250,10 +281,11 @@ def _wanted(source: Source) -> list[str]:
     return list(dict.fromkeys((source.text, source.id, "url", *_METADATA)))
 
 
-def _read_csv(source: Source, reader: Unpacked, relative: str) -> Iterator[Found]:
-    """Comma-separated UTF-8 with a header line; rows are counted from 0 behind it."""
+def _read_csv(source: Source, reader: Unpacked, relative: str, delimiter: str) -> Iterator[Found]:
+    """UTF-8 with a header line; rows are counted from 0 behind it."""
     csv.field_size_limit(MAX_PAYLOAD)
-    rows = csv.reader(_text_lines(reader))
+    lines = _TextLines(reader)
+    rows = csv.reader(lines, delimiter=delimiter)
     header: list[str] | None = None
     number = 0
     while True:
@@ -276,6 +308,9 @@ def _read_csv(source: Source, reader: Unpacked, relative: str) -> Iterator[Found
             if source.text not in header:
                 yield refused(relative, "no_text_column")
                 return
+        elif lines.ended:  # a quote was opened and never closed: the row is all of the rest
+            yield refused(relative, "truncated_record", str(number))
+            return
         elif values:
             row = dict(zip(header, values, strict=False))
             yield _from_row(source, relative, str(number), row)
@@ -286,12 +321,27 @@ class _LongLine(Exception):
     """A line longer than any document may be."""
 
 
-def _text_lines(reader: Unpacked) -> Iterator[str]:
-    for offset, line, whole in _lines(reader):
+class _TextLines:
+    """The lines of a stream, each with a newline."""
+
+    def __init__(self, reader: Unpacked) -> None:
+        self._lines = _lines(reader)
+        self.ended = False
+        """Whether a line was asked for behind the last one."""
+
+    def __iter__(self) -> "_TextLines":
+        return self
+
+    def __next__(self) -> str:
+        found = next(self._lines, None)
+        if found is None:
+            self.ended = True
+            raise StopIteration
+        offset, line, whole = found
         if not whole:
             raise Damaged
         if line is None:
             raise _LongLine
         # what is no UTF-8 becomes a lone surrogate, which _from_row refuses
         text = line.decode("utf-8", "surrogateescape") + "\n"
-        yield text.removeprefix("\ufeff") if offset == 0 else text
+        return text.removeprefix("\ufeff") if offset == 0 else text
