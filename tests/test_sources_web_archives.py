@@ -6,6 +6,7 @@ import random
 import re
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import brotli
@@ -46,6 +47,14 @@ def record(number: int) -> bytes:
 
 RECORDS = [record(i) for i in range(6)]
 MEMBERS = [gzip.compress(r, mtime=0) for r in RECORDS]
+
+
+def with_http(headers: bytes, number: int = 0) -> bytes:
+    """A record with more HTTP headers."""
+    kind = b"Content-Type: text/html\r\n"
+    data = RECORDS[number].replace(kind, kind + headers)
+    length = len(data.partition(b"\r\n\r\n")[2]) - 4
+    return re.sub(rb"Content-Length: \d+", b"Content-Length: %d" % length, data, count=1)
 
 
 def numbers(found: list[RawDocument | Skipped]) -> list[int]:
@@ -222,6 +231,56 @@ def test_an_arc_file_gives_its_page(shared_data: Path) -> None:
     assert b"Example Domain" in document.payload
 
 
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize(
+    "headers", [b"Set-Cookie: %s\r\n" % (b"x" * 70_000), b"Set-Cookie: x\r\n" * 5000]
+)
+def test_http_headers_without_end_cost_their_record_only(
+    headers: bytes, pack: Callable[[bytes], bytes]
+) -> None:
+    records = [*RECORDS[:2], with_http(headers, 2), *RECORDS[3:]]
+    found = read_bytes(b"".join(map(pack, records)))
+    assert numbers(found) == [0, 1, 3, 4, 5]
+    assert reasons(found)[2] == "bad_http_headers"
+    assert isinstance(found[2], RawDocument)
+    assert found[2].uri == "http://site.example/2"
+
+
+def test_long_http_headers_of_an_arc_record_cost_it_only() -> None:
+    def arc_record(number: int, headers: bytes) -> bytes:
+        block = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n%s\r\n<p>text" % headers
+        line = b"http://site.example/%d 127.0.0.1 20140301000000 text/html %d\n"
+        return line % (number, len(block)) + block + b"\n"
+
+    data = arc_record(0, b"") + arc_record(1, b"X: %s\r\n" % (b"x" * 70_000)) + arc_record(2, b"")
+    found = list(read_web_archive(io.BytesIO(data), "x.arc", arc=True))
+    assert numbers(found) == [0, 2]
+    assert reasons(found) == ["", "bad_http_headers", ""]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("names", [b"[A-Za-z-]+", b"WARC-Type", b"Content-Type", b"Content-Length"])
+def test_names_of_header_fields_may_be_spelt_in_any_case(
+    names: bytes, pack: Callable[[bytes], bytes]
+) -> None:
+    def spelt(data: bytes, change: Callable[[bytes], bytes]) -> bytes:
+        header, end, block = data.partition(b"\r\n\r\n")
+        return re.sub(rb"(?m)^%s:" % names, lambda name: change(name[0]), header) + end + block
+
+    for change in (bytes.lower, bytes.upper):
+        found = read_bytes(b"".join(pack(spelt(r, change)) for r in RECORDS))
+        expected = read_bytes(b"".join(map(pack, RECORDS)))
+        assert [f.payload for f in found if isinstance(f, RawDocument)] == [
+            f.payload for f in expected if isinstance(f, RawDocument)
+        ]
+        assert numbers(found) == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_part_of_a_page_is_counted_as_such() -> None:
+    part = RECORDS[1].replace(b"200 OK", b"206 OK")
+    assert reasons(read_bytes(RECORDS[0] + part + RECORDS[2])) == ["", "partial_content", ""]
+
+
 def test_what_is_no_page_is_counted_by_reason(shared_data: Path) -> None:
     found = reasons(read(shared_data / "web" / "warc" / "blackbook.warc.gz"))
     for reason in ("request", "metadata", "warcinfo", "redirect", "http_error", "not_text"):
@@ -267,14 +326,11 @@ def test_a_body_that_unpacks_without_end_is_refused(
 
 
 def test_what_the_server_says_on_the_use_of_a_page_is_kept_for_extraction() -> None:
-    headers = b"Content-Type: text/html\r\nx-robots-tag: noai\r\nX-Robots-Tag: noindex\r\n"
-    headers += b"TDM-Reservation: 1\r\n"
-    data = RECORDS[0].replace(b"Content-Type: text/html\r\n", headers)
-    length = len(data.partition(b"\r\n\r\n")[2]) - 4
-    data = re.sub(rb"Content-Length: \d+", b"Content-Length: %d" % length, data)
-    (page,) = [f for f in read_bytes(data) if isinstance(f, RawDocument)]
-    assert page.metadata["x_robots_tag"] == "noai, noindex"
-    assert page.metadata["tdm_reservation"] == "1"
+    headers = b"x-robots-tag: badbot: all,\r\n none\r\nX-Robots-Tag: noindex\r\n"
+    headers += b"TDM-Reservation: 0\r\ntdm-reservation: 1\r\n"
+    (page,) = [f for f in read_bytes(with_http(headers)) if isinstance(f, RawDocument)]
+    assert page.metadata["x_robots_tag"] == "badbot: all, none\nnoindex"
+    assert page.metadata["tdm_reservation"] == "0\n1"
     (plain,) = [f for f in read_bytes(RECORDS[0]) if isinstance(f, RawDocument)]
     assert not plain.metadata.keys() & {"x_robots_tag", "tdm_reservation"}
 

@@ -45,7 +45,8 @@ def frames(
     first begins at the first offset at which a record can be seen to begin (`Archive.is_start`),
     and a range ends at such an offset only. What lies in between, damage or the rest of a member,
     belongs to the range before. What is accepted: a cut inside a payload that quotes whole records
-    gives these too; see `is_start` for what it takes.
+    gives these too, and counts them, whether pages or not; see `is_start` for what it takes. In a
+    packed archive, records that are not packed are damage.
 
     `short_way` reads gzip archives from the beginning of a member on as long as all is well, and
     gives the offset from which on it is not; then a record is cut out here, and it is tried again.

@@ -11,9 +11,9 @@ from fastwarc import ArchiveIterator, WarcRecord, WarcRecordType
 from fastwarc.warc import HeaderMap
 
 from corpusmill.stages.sources.frames import frames
-from corpusmill.stages.sources.framing import ARC, DAMAGED, WARC, Frame
+from corpusmill.stages.sources.framing import ARC, DAMAGED, GZIP_MAGIC, WARC, Frame
 from corpusmill.stages.sources.http_bodies import decoded, unchunked
-from corpusmill.stages.sources.limits import MAX_DAMAGES, Refused
+from corpusmill.stages.sources.limits import MAX_DAMAGES, MAX_HEADER, Refused
 from corpusmill.stages.sources.records import Found, Media, RawDocument, Skipped, place, refused
 from corpusmill.stages.sources.sniff import looks_like_html
 
@@ -22,6 +22,13 @@ _TEXT_TYPES = ("", *_HTML_TYPES, "text/plain")
 _RESPONSE, _RESOURCE, _CONVERSION = 4, 8, 128
 _OTHERS = {2: "warcinfo", 16: "request", 32: "metadata", 64: "revisit", 256: "continuation"}
 """By the numbers of fastwarc.WarcRecordType, which cannot be keys themselves."""
+_TYPES = {"response": _RESPONSE, "resource": _RESOURCE, "conversion": _CONVERSION} | {
+    name: number for number, name in _OTHERS.items()
+}
+"""For records whose field names are not spelt as usual, in which fastwarc finds no type."""
+
+_BAD_HTTP = "bad_http_headers"
+"""Longer than MAX_HEADER; browsers have such bounds too."""
 
 _LARGE = 1 << 22
 """Bytes of records that are not read the short way, for it holds three of them."""
@@ -67,6 +74,9 @@ def _sound_records(
     newest: Found | None = None
     newest_at = at
     stream.seek(at)
+    if stream.read(len(GZIP_MAGIC)) != GZIP_MAGIC:  # fastwarc would read plain records as well
+        return at
+    stream.seek(at)
     try:
         # Each record is done with when the next one is asked for, so they can share one object.
         for record in ArchiveIterator(stream, parse_http=False, inplace=True):
@@ -94,18 +104,26 @@ def _from_frame(frame: Frame, relative: str) -> Found:
         if frame.problem:  # the end of the file cut the header
             return refused(relative, frame.problem, frame.locator)
         return Skipped(reason=DAMAGED, locator=frame.locator)
-    return _from_warc(record, frame.locator, relative, frame.problem)
+    if frame.end > frame.body and not record.content_length:  # the field is not spelt as usual
+        record.set_bytes_content(frame.block)
+    try:
+        return _from_warc(record, frame.locator, relative, frame.problem)
+    except OSError:  # all of the record is in memory: it can only be its content
+        return _from_warc(record, frame.locator, relative, _BAD_HTTP)
 
 
 def _from_warc(
     record: WarcRecord, locator: str, relative: str, problem: str | None = None
 ) -> Found:
-    kind = int(record.record_type)
+    """A record as fastwarc gives it. OSError: its HTTP headers are too long, or what it is read
+    from is damaged."""
+    kind = int(record.record_type) or _TYPES.get(_field(record, "WARC-Type"), 0)
     if kind not in (_RESPONSE, _RESOURCE, _CONVERSION):
         return Skipped(reason=problem or _OTHERS.get(kind, "unknown"), locator=locator)
     http = None
-    if kind != _CONVERSION and record.is_http and not problem:
-        record.parse_http(quirks_mode=True)
+    if kind != _CONVERSION and not problem and _is_http(record):
+        record.is_http = True
+        record.parse_http(quirks_mode=True, max_header_len=MAX_HEADER)
         status = record.http_headers.status_code
         http = _fields(record.http_headers)
         reason = _http_reason(status, http)
@@ -138,6 +156,16 @@ def _from_warc(
     return _from_block(content_type, block, page)
 
 
+def _is_http(record: WarcRecord) -> bool:
+    """Whether the block is HTTP; fastwarc sees it in the usual spelling only."""
+    return record.is_http or _field(record, "Content-Type").startswith("application/http")
+
+
+def _field(record: WarcRecord, name: str) -> str:
+    """A header field, whose name may be spelt in any case, in lower case."""
+    return (record.headers.get(name) or "").strip().lower()
+
+
 def _from_arc(frame: Frame, relative: str) -> Found:
     line = frame.header.decode("utf-8", "replace").split(" ")
     if len(line) < 4:  # the end of the file cut it
@@ -155,7 +183,10 @@ def _from_arc(frame: Frame, relative: str) -> Found:
     record.init_headers(WarcRecordType.response)
     record.set_bytes_content(frame.block)
     record.is_http = True
-    record.parse_http(quirks_mode=True)
+    try:
+        record.parse_http(quirks_mode=True, max_header_len=MAX_HEADER)
+    except OSError:
+        return page.refused("html", _BAD_HTTP)
     headers = _fields(record.http_headers)
     reason = _http_reason(record.http_headers.status_code, headers)
     if reason:
@@ -164,18 +195,21 @@ def _from_arc(frame: Frame, relative: str) -> Found:
 
 
 def _fields(headers: HeaderMap) -> dict[str, str]:
-    """Header fields by lower-case name; of repeated ones the first, of X-Robots-Tag all.
+    """Header fields by lower-case name; of repeated ones the first, of opt-outs all, as lines.
 
     One look-up in fastwarc's map costs as much as this, and a page needs ten.
     """
     pairs = headers.astuples()
     fields = {name.lower(): value for name, value in reversed(pairs)}
-    if _ROBOTS in fields:
-        fields[_ROBOTS] = ", ".join(value for name, value in pairs if name.lower() == _ROBOTS)
+    for opt_out, _ in _OPT_OUTS:
+        if opt_out in fields:
+            values = (value for name, value in pairs if name.lower() == opt_out)
+            fields[opt_out] = "\n".join(value.replace("\n", " ") for value in values)
     return fields
 
 
-_ROBOTS = "x-robots-tag"
+_OPT_OUTS = (("x-robots-tag", "x_robots_tag"), ("tdm-reservation", "tdm_reservation"))
+"""What the server says on the use of the page, for extraction to judge and remove."""
 
 
 class _Page(NamedTuple):
@@ -205,6 +239,8 @@ def _http_reason(status: int | None, headers: Mapping[str, str]) -> str | None:
     """Why an HTTP response is no page, as far as its status and headers say."""
     if status is None:
         return "not_http"
+    if status == 206:
+        return "partial_content"
     if status != 200:
         return "redirect" if 300 <= status < 400 else "http_error"
     return None if _declared(headers.get("content-type", "")) in _TEXT_TYPES else "not_text"
@@ -229,10 +265,6 @@ def _from_http(headers: Mapping[str, str], body: bytes, page: _Page) -> Found:
         plain = _declared(content_type) == "text/plain"
         return page.refused("text" if plain else "html", refusal.reason)
     return _from_block(content_type, body, page)
-
-
-_OPT_OUTS = ((_ROBOTS, "x_robots_tag"), ("tdm-reservation", "tdm_reservation"))
-"""What the server says on the use of the page, for extraction to judge and remove."""
 
 
 def _from_block(content_type: str, body: bytes, page: _Page) -> Found:
