@@ -254,12 +254,12 @@ def test_a_check_sees_the_meta_tags_before_text_is_taken_out() -> None:
         seen.update(meta)
         raise Dropped("opt_out", 1, 0)
 
-    page = b"""<meta name=Robots content=noai><META NAME="robots" CONTENT="noindex">
+    page = b"""<meta name=Robots content="bot:\nall"><META NAME="robots" CONTENT="noindex">
         <meta http-equiv="X-Robots-Tag" content=none><meta property="TDM-reservation" content=1>
         <meta charset=utf-8><meta name=empty><p>text"""
     with pytest.raises(Dropped, match="opt_out"):
         read_html(page, None, "", "", check=check)
-    assert seen == {"robots": "noai, noindex", "x-robots-tag": "none", "tdm-reservation": "1"}
+    assert seen == {"robots": "bot: all\nnoindex", "x-robots-tag": "none", "tdm-reservation": "1"}
 
 
 # The network and the choice of runs.

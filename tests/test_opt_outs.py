@@ -72,6 +72,8 @@ def test_the_reason_is_the_one_that_speaks_of_training_most_plainly() -> None:
     [
         ({"robots": "noai"}, "opt_out_noai"),
         ({"x-robots-tag": "noindex"}, "opt_out_noindex"),
+        ({"robots": "googlebot: noindex\nnoai"}, "opt_out_noai"),
+        ({"tdm-reservation": "0\n1"}, "opt_out_tdm"),
         ({"tdm-reservation": "1", "tdm-policy": "https://example.org/p"}, "opt_out_tdm"),
     ],
 )
@@ -82,6 +84,7 @@ def test_meta_tags_drop_a_document_with_its_reason(meta: dict[str, str], reason:
 
 
 def test_meta_tags_of_named_bots_and_other_names_drop_nothing() -> None:
+    judge_meta({"robots": "all\ngooglebot: noindex, noai", "tdm-reservation": "0\n0"})
     judge_meta({"googlebot": "noindex", "description": "noai", "tdm-reservation": "0"})
 
 

@@ -51,8 +51,8 @@ def read_html(
         crawl_date: ISO 8601, or empty; a later date is no date of the page.
         extractor: one of `extractors.EXTRACTORS`.
         favor: for trafilatura; see `extractors.make_extractor`.
-        check: called with the meta tags (see `page_metadata.meta_tags`), repeated ones joined
-            with commas, before text is taken out.
+        check: called with the meta tags (see `page_metadata.meta_tags`), repeated ones one to
+            a line, before text is taken out.
 
     Raises:
         Refused: the page breaks a limit.
@@ -63,10 +63,14 @@ def read_html(
         return "", {}
     meta = meta_tags(page)
     if check is not None:
-        check({name: ", ".join(values) for name, values in meta.items()})
+        check({name: "\n".join(map(_one_line, values)) for name, values in meta.items()})
     metadata = page_metadata(page, meta, uri, crawl_date)
     text = make_extractor(extractor, favor)(page)
     return text.strip(), metadata
+
+
+def _one_line(value: str) -> str:
+    return " ".join(value.split())
 
 
 def parse_html(payload: bytes, charset: str | None) -> Page | None:

@@ -1,8 +1,9 @@
 """Whether a page's makers have opted out of what is done here: robots rules, TDM reservation.
 
 Robots rules come in `X-Robots-Tag` headers and robots meta tags, in one syntax: rules between
-commas, in any case; `BOT: rule, rule` in a header concerns that bot only. `noai` and `noimageai`
-are conventions of large platforms, `noindex` and `none` (noindex and nofollow) of search engines.
+commas, in any case; `BOT: rule, rule` concerns that bot only, to the end of that one value. `noai`
+and `noimageai` are conventions of large platforms, `noindex` and `none` (noindex and nofollow) of
+search engines.
 The TDM Reservation Protocol (W3C community group, final report of 2024) has a header and a meta tag
 `tdm-reservation` with `1`, reserved, or `0`, not; anything else is an error and says nothing.
 """
@@ -48,16 +49,20 @@ def opt_out(robots: Iterable[str], tdm: Iterable[str]) -> str | None:
 
 
 def judge_meta(meta: Mapping[str, str]) -> None:
-    """Judge a page by its meta tags, names (or `http-equiv`) in lower case.
+    """Judge a page by its meta tags: names (or `http-equiv`) in lower case, repeated ones one to
+    a line.
 
     Raises:
         Dropped: its makers have opted out.
     """
-    robots = [meta[name] for name in ("robots", "x-robots-tag") if name in meta]
-    tdm = [meta["tdm-reservation"]] if "tdm-reservation" in meta else []
-    reason = opt_out(robots, tdm)
+    robots = [*_lines(meta, "robots"), *_lines(meta, "x-robots-tag")]
+    reason = opt_out(robots, _lines(meta, "tdm-reservation"))
     if reason:
         raise Dropped(reason, 1, 0)
+
+
+def _lines(meta: Mapping[str, str], name: str) -> list[str]:
+    return meta.get(name, "").split("\n")
 
 
 def _rules(value: str) -> set[str]:

@@ -41,7 +41,7 @@ def prose_reader(source: Source) -> Reader:
         url = raw["uri"] if raw["uri"].lower().startswith(("http://", "https://")) else ""
         if url:
             rules.judge(url)
-        reason = opt_out([robots], [tdm]) if respect else None
+        reason = opt_out(robots.split("\n"), tdm.split("\n")) if respect else None
         if reason:
             raise Dropped(reason, 1, 0)
         if raw["media"] == "html":
