@@ -85,6 +85,64 @@ def test_charsets_of_pages_are_found(data: bytes, declared: str | None) -> None:
     assert GREEK in decode_html(data, declared)
 
 
+KOREAN = (
+    "대한민국은 동아시아의 한반도 남부에 자리한 공화국이다. 수도는 서울이며, 국화는 무궁화이다.\n"
+)
+JAPANESE = "これは日本語の文章です。今日は天気がいい、カメラを買った。\n"
+RUSSIAN = "Это русское предложение про погоду, где всё понятно.\n"
+
+
+EAST_ASIAN = [
+    (KOREAN, "euc-kr"),
+    (KOREAN + "뷁 똠방각하\n", "cp949"),
+    (JAPANESE, "euc-jp"),
+    (JAPANESE, "shift_jis"),
+    ("这是一个中文句子。今天天气很好。我们去公园散步。\n", "gb18030"),
+    ("這是一個中文句子。今天天氣很好。我們去公園散步。\n", "big5"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "charset"),
+    [
+        *EAST_ASIAN,
+        (RUSSIAN, "koi8-r"),
+        (RUSSIAN, "windows-1251"),
+        ("Příliš žluťoučký kůň úpěl ďábelské ódy.\n", "windows-1250"),
+        ("Ein Gefäß voll süßer Äpfel dös wär es, señor!\n", "windows-1252"),
+        ("هذه جملة عربية عن الطقس في المدينة.\n", "windows-1256"),
+    ],
+    ids=lambda value: value if value.isascii() else "",
+)
+@pytest.mark.parametrize("times", [3, 40])
+def test_charsets_of_texts_are_found(text: str, charset: str, times: int) -> None:
+    assert decode_text((text * times).encode(charset)) == text * times
+
+
+@pytest.mark.parametrize(("text", "charset"), EAST_ASIAN)
+def test_texts_of_east_asia_are_read_where_detection_fails(
+    text: str, charset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("corpusmill.stages.sources.charset.detect_encoding", lambda _: "utf-8")
+    assert decode_text((text * 3).encode(charset)) == text * 3
+
+
+def test_what_no_charset_makes_sense_of_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("corpusmill.stages.sources.charset.detect_encoding", lambda _: "utf-8")
+    data = (RUSSIAN * 10).encode("koi8-r")
+    with pytest.raises(Refused, match="unknown_charset"):
+        decode_text(data)
+    with pytest.raises(Refused, match="unknown_charset"):
+        decode_html(b"<p>" + data)
+    assert decode_html(b"<p>" + data, "koi8-r") == "<p>" + RUSSIAN * 10
+
+
+def test_a_stray_byte_costs_a_declared_charset_nothing_else() -> None:
+    data = b"<meta charset=euc-kr><p>" + (KOREAN * 5).encode("euc-kr") + b"\xff " + b"</p>"
+    assert KOREAN * 5 + "\ufffd" in decode_html(data)
+    assert "caf\u00e9" in decode_text(b"A caf\xe9 and a stray \x81 byte in English text." * 3)
+
+
 def test_damaged_utf8_keeps_its_good_characters() -> None:
     damaged = GREEK.encode() + b" \xff " + GREEK.encode()
     assert decode_html(damaged) == f"{GREEK} \ufffd {GREEK}"
