@@ -26,6 +26,7 @@ from corpusmill.stages.sources.listing import list_inputs
 from corpusmill.stages.sources.member_names import MemberNames
 from corpusmill.stages.sources.records import RawDocument, Skipped, read_file
 from corpusmill.stages.sources.source import Source
+from corpusmill.stages.sources.units import chapter_locator
 
 
 def read(path: Path, kind: str = "web", source_path: str = "in") -> list[RawDocument | Skipped]:
@@ -394,6 +395,14 @@ def test_members_have_places_of_their_own(paths: list[str]) -> None:
     for path, place in zip(paths, places, strict=True):
         assert place == path or re.fullmatch(rf"{path}#\d+", place)
     assert all(places.index(path) == paths.index(path) for path in {"b"}.intersection(paths))
+
+
+@given(paths=st.lists(st.sampled_from(["", "b", "b/1", "b/1/1", "1"]), max_size=8))
+def test_chapters_of_members_have_places_of_their_own(paths: list[str]) -> None:
+    names = MemberNames()
+    books = ["", *map(names.place_of, paths)]
+    places = [chapter_locator(book, number) for book in books for number in (1, 2)]
+    assert len(set(places)) == len(places)
 
 
 def test_a_number_that_a_member_has_in_its_name_is_not_given_again(tmp_path: Path) -> None:
