@@ -387,3 +387,26 @@ def test_what_limits_let_pass_takes_seconds(name: str, extractor: str) -> None:
     with contextlib.suppress(Refused):
         read_html(HOSTILE[name], None, "https://a.example/", "", extractor=extractor)
     assert time.process_time() - start < SLOW
+
+
+ATTRIBUTES = b" ".join(b"a%d" % n for n in range(limits.MAX_ATTRIBUTES + 1))
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        ATTRIBUTES,
+        ATTRIBUTES.replace(b" ", b"/"),
+        ATTRIBUTES.replace(b" ", b'=">" '),
+        ATTRIBUTES.replace(b" ", b"=''"),
+        b'title="<p>" ' + ATTRIBUTES.replace(b" ", b" = x\n"),
+    ],
+)
+def test_a_tag_with_too_many_attributes_is_refused(attributes: bytes) -> None:
+    with pytest.raises(Refused, match="too_many_attributes"):
+        parse_html(b"<p>x</p><div " + attributes + b">x</div>", None)
+
+
+def test_many_attributes_in_many_tags_are_read() -> None:
+    page = b"<p class=x id='y' title=\"a b c\">word</p>" * limits.MAX_ATTRIBUTES
+    assert parse_html(page + b"<p>" + ATTRIBUTES, None) is not None

@@ -10,6 +10,7 @@ from lxml import etree
 from corpusmill.stages.sources.charset import decode_html
 from corpusmill.stages.sources.extractors import DEFAULT_EXTRACTOR, Page, make_extractor
 from corpusmill.stages.sources.limits import (
+    MAX_ATTRIBUTES,
     MAX_DEPTH,
     MAX_HTML,
     MAX_TAGS,
@@ -22,6 +23,16 @@ _NOT_XML = bytes([*range(9), 11, 12, *range(14, 32), 127])
 _BEFORE_END = "\ufffe".encode()[:2]
 _NO_CHARACTERS = ("\ufffe".encode(), "\uffff".encode())
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
+_ATTRIBUTE = (
+    rb"[\s/]*+[^\s/>][^\s/>=]*+"
+    rb"(?:\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s>]*+))?+"
+)
+_TAG = re.compile(
+    rb"<[A-Za-z_:][^\s/>]*+(?:%b){0,%d}+(%b)?+" % (_ATTRIBUTE, MAX_ATTRIBUTES, _ATTRIBUTE)
+)
+"""A tag; the group is the first attribute too many. Matches do not overlap and nothing is tried
+twice, so that the time is linear. Quotes in comments and scripts may hide a tag from it, which the
+CPU limit of an isolated stage then stops."""
 
 
 def load_libraries(extractors: Collection[str] = (DEFAULT_EXTRACTOR,)) -> None:
@@ -77,7 +88,7 @@ def parse_html(payload: bytes, charset: str | None) -> Page | None:
     """The page's source and tree; None if there is nothing in it.
 
     Raises:
-        Refused: the page is too large, has too many nodes, or nests too deeply.
+        Refused: the page is too large, has too many nodes or attributes, or nests too deeply.
     """
     if len(payload) > MAX_HTML:
         raise Refused("too_large", len(payload), MAX_HTML)
@@ -89,6 +100,8 @@ def parse_html(payload: bytes, charset: str | None) -> Page | None:
     if _BEFORE_END in source:
         for character in _NO_CHARACTERS:
             source = source.replace(character, b"")
+    if any(tag.lastindex for tag in _TAG.finditer(source)):
+        raise Refused("too_many_attributes", MAX_ATTRIBUTES + 1, MAX_ATTRIBUTES)
     parser = etree.HTMLParser(
         encoding="utf-8", collect_ids=False, remove_comments=True, remove_pis=True, huge_tree=False
     )

@@ -19,6 +19,10 @@ MAX_TAGS = 100_000
 forum threads have 70,000, and take 4 CPU seconds; pages made to be slow take up to 0.4 ms for each
 and then reach the CPU limit of an isolated stage."""
 
+MAX_ATTRIBUTES = 1_000
+"""Attributes of one tag of an HTML page. libxml2 compares each with all before it; tags that people
+or their tools write have some dozens."""
+
 MAX_XML_TAGS = 1_000_000
 """The same for one file of an EPUB, which is only parsed; a Bible in one file has 200,000."""
 
