@@ -157,6 +157,30 @@ def _split(url: str) -> _Parts | None:
     )
 
 
+_WEB = re.compile(r"[\s\x00-\x20]*+(?:https?:|[/\\]{2})", re.IGNORECASE)
+_LENIENT = re.compile(
+    r"(?:https?:)?[/\\]*([^/\\?#]*)([^?#]*)(?:\?([^#]*))?", re.IGNORECASE | re.DOTALL
+)
+_PORT = re.compile(r":[^:\]]*$")
+
+
+def _split_leniently(url: str) -> _Parts | None:
+    """A web address with what breaks its form left out: control characters, a port that is none,
+    what is longer than an address may be, a missing scheme or slash."""
+    if not _WEB.match(url):
+        return None
+    found = _LENIENT.match(_CONTROL.sub("", url[: 2 * MAX_URL]).strip())
+    assert found  # all of it is optional
+    try:
+        name = host_name(_PORT.sub("", found[1].rpartition("@")[2]))
+    except UnicodeDecodeError:
+        return None
+    if not name:
+        return None
+    path = _path(found[2].replace("\\", "/"))
+    return _Parts(host=name, port="", path=path, query=_query(found[3] or ""))
+
+
 def _path(path: str) -> str:
     path = _SESSION.sub("", _normal_escapes(path))
     if "/." not in path:
@@ -239,7 +263,9 @@ class UrlRules:
         banned: list[list[str]] = []
         for place, line in _lines(block_urls):
             address = _listed_url(line)
-            if not address:
+            if "*" in line.removesuffix("*"):
+                raise UsageError(f"{place}: {line[:100]!r}: `*` stands at the end only")
+            if not address or line.startswith("/"):
                 raise UsageError(f"{place}: {line[:100]!r} is no http or https address")
             (prefixes if line.endswith("*") else exact).add(address)
         for place, line in _lines(banned_words):
@@ -259,13 +285,21 @@ class UrlRules:
         )
 
     def judge(self, url: str) -> None:
-        """Judge a document by its address; one without an http(s) address passes.
+        """Judge a document by its address; one that is no web address passes.
+
+        What breaks the form of an address is read as leniently as browsers do: a block list must
+        not be evaded by a page that misspells where it is.
 
         Raises:
-            Dropped: it is blocked, as `blocked_domain`, `blocked_url` or `banned_word`.
+            Dropped: it is blocked, as `blocked_domain`, `blocked_url` or `banned_word`; or there
+                are rules, and not even its host can be told (`unreadable_url`).
         """
-        parts = _split(url)
+        if not (self.domains or self.urls or self.prefixes or self.words or self.phrases):
+            return
+        parts = _split(url) or _split_leniently(url)
         if parts is None:
+            if _WEB.match(url):
+                raise Dropped("unreadable_url", 1, 0)
             return
         if self.domains and self._blocks_host(parts):
             raise Dropped("blocked_domain", 1, 0)
@@ -289,7 +323,8 @@ class UrlRules:
         return False
 
     def _has_banned_word(self, parts: _Parts) -> bool:
-        words = words_of(f"{shown_host(parts.host)}/{unquote(parts.path)}")
+        query = unquote(parts.query.replace("+", " "))
+        words = words_of(f"{shown_host(parts.host)}/{unquote(parts.path)}{query}")
         if not self.words.isdisjoint(words):
             return True
         return bool(self.phrases) and any(
