@@ -244,6 +244,29 @@ def test_epubs_that_cannot_be_read_say_why(member: str, data: str, reason: str) 
         read_epub(epub_of({member: data}))
 
 
+ENCRYPTION = """<encryption xmlns:e="http://www.w3.org/2001/04/xmlenc#"><e:EncryptedData>
+<e:EncryptionMethod Algorithm="{}"/><e:CipherData><e:CipherReference URI="{}"/></e:CipherData>
+</e:EncryptedData></encryption>"""
+AES = "http://www.w3.org/2001/04/xmlenc#aes128-cbc"
+
+
+def test_a_book_with_an_encrypted_chapter_is_refused_and_one_with_hidden_fonts_is_read() -> None:
+    name = "META-INF/encryption.xml"
+    with pytest.raises(Refused, match="encrypted"):
+        read_epub(epub_of({name: ENCRYPTION.format(AES, "o/two%20.xhtml")}))
+    for algorithm, member in (("http://www.idpf.org/2008/embedding", "o/f.otf"), (AES, "o/a.mp3")):
+        assert read_epub(epub_of({name: ENCRYPTION.format(algorithm, member)})).chapters
+
+
+@pytest.mark.parametrize("href", ["nowhere.xhtml", "../../../etc/passwd", "http://a.example/1"])
+def test_a_book_without_one_of_its_chapters_is_refused(href: str) -> None:
+    broken = package().replace("two%20.xhtml", href)
+    with pytest.raises(Refused, match="missing_chapter"):
+        read_epub(epub_of({"o/p.opf": broken}))
+    aside = broken.replace('<itemref idref="2"/>', '<itemref idref="2" linear="no"/>')
+    assert read_epub(epub_of({"o/p.opf": aside})).chapters
+
+
 def test_damaged_bytes_never_raise_anything_else() -> None:
     whole = epub_of()
     reasons = set()

@@ -48,7 +48,8 @@ def read_epub(payload: bytes) -> Book:
     else its headings.
 
     Raises:
-        Refused: it is no EPUB, or one that is encrypted, damaged or too large.
+        Refused: it is no EPUB, or one that is encrypted, damaged, too large or without one of the
+            files that its reading order names.
     """
     members = _Members(open_zip(io.BytesIO(payload)))
     container = members.xml("META-INF/container.xml")
@@ -94,6 +95,7 @@ def _pages(
     for place in starts:
         targets.setdefault(place.path, set()).add(place.fragment)
     for path in package.spine():
+        members.require(path)
         page = members.xml(path)
         if page is not None:
             yield list(_paragraphs(page, targets.get(path, set())))
@@ -115,6 +117,10 @@ def _chapters(paragraphs: Sequence[_Paragraph]) -> list[str]:
     ]
 
 
+_OBFUSCATION = {"http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"}
+"""Algorithms that hide fonts and nothing else (EPUB 3.3, section 4.3; Adobe's older one)."""
+
+
 class _Members:
     """The members of an EPUB, within the limit on all of them together."""
 
@@ -122,12 +128,34 @@ class _Members:
         self._archive = archive
         self._members = {member.filename: member for member in archive.infolist()}
         self._left = MAX_EPUB
-        encryption = "META-INF/encryption.xml"
-        if encryption in self._members and "EncryptedKey" in self._text(encryption):
-            raise Refused("encrypted")  # the obfuscation of fonts has no key
+        self._encrypted = self._encrypted_members()
 
-    def _text(self, path: str) -> str:
-        return self._read(path).decode("utf-8", "replace")
+    def _encrypted_members(self) -> set[str]:
+        """What META-INF/encryption.xml names, other than fonts that are only obfuscated."""
+        root = self.xml("META-INF/encryption.xml")
+        names: set[str] = set()
+        for data in () if root is None else root.iter():
+            name = local_name(data)
+            if name == "encryptedkey":  # the obfuscation of fonts has no key
+                raise Refused("encrypted")
+            if name == "encrypteddata":
+                found = {local_name(inner): inner for inner in data.iter()}
+                method, reference = found.get("encryptionmethod"), found.get("cipherreference")
+                algorithm = None if method is None else method.get("Algorithm")
+                if reference is not None and algorithm not in _OBFUSCATION:
+                    names.add(epub_package.joined("", reference.get("URI", "")).path)
+        return names
+
+    def require(self, path: str) -> None:
+        """Refuse a book whose text is not all there: what is left is not the book.
+
+        Raises:
+            Refused: the member is encrypted or missing.
+        """
+        if path in self._encrypted:
+            raise Refused("encrypted")
+        if path not in self._members:
+            raise Refused("missing_chapter")
 
     def _read(self, path: str) -> bytes:
         data = read_member(self._archive, self._members[path], min(MAX_PAYLOAD, self._left))
