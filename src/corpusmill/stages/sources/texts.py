@@ -18,6 +18,11 @@ Raises Refused for what breaks a limit or is not what it claims to be, Dropped f
 source's settings leave out."""
 
 
+def _file_name(raw: Mapping[str, Any]) -> str:
+    """The path of a file or member, without the number of one that an archive has again."""
+    return re.sub(r"#\d+\Z", "", raw["locator"] or raw["relative"])
+
+
 def reader(source: Source) -> Reader:
     """What takes the texts out of a source's raw documents.
 
@@ -71,7 +76,7 @@ def _book_or_text(source: Source, raw: Mapping[str, Any]) -> Texts:
     from corpusmill.stages.sources import books, charset, epub, markup, pdf
 
     payload: bytes = raw["payload"]
-    end = sniff.suffix(raw["locator"] or raw["relative"])
+    end = sniff.suffix(_file_name(raw))
     match raw["media"]:
         case "extracted":
             return [_utf8(payload)], {}
@@ -101,10 +106,6 @@ def _utf8(payload: bytes) -> str:
         raise Refused("invalid_utf8", error.start) from None
 
 
-_COPY = re.compile(r"#\d+\Z")
-"""The number of a path that an archive has again."""
-
-
 def code_reader(source: Source) -> Reader:
     """For source code: files, notebooks, whole repositories."""
 
@@ -115,8 +116,7 @@ def code_reader(source: Source) -> Reader:
         if raw["media"] == "repository":
             text, found = _repository(source, raw["payload"])
         else:
-            path = _COPY.sub("", raw["locator"] or raw["relative"])
-            text, found = _code(source, path, raw["payload"], licence)
+            text, found = _code(source, _file_name(raw), raw["payload"], licence)
         return [text], found
 
     return read
