@@ -387,3 +387,11 @@ def test_languages_are_codes() -> None:
     assert [language_code(n) for n in names] == [
         *["en", "en", "de", "de", "fr", "zh", "ceb", "", "", ""]
     ]
+
+
+def test_a_run_of_form_feeds_is_one_page_break() -> None:
+    text = "Some words of a page."
+    start = time.process_time()
+    book = read_text_book(text + "\f" * 1_000_000 + text)
+    assert time.process_time() - start < 2
+    assert book.chapters == (f"{text}\n\n{text}",)

@@ -1,6 +1,8 @@
 """Plain-text books: their text without what transcribers and printers put around it, lines joined
 to paragraphs, cut into chapters."""
 
+import re
+
 from corpusmill.stages.sources import gutenberg
 from corpusmill.stages.sources.book_metadata import tidy
 from corpusmill.stages.sources.chapters import Book, chapters_of
@@ -9,6 +11,9 @@ from corpusmill.stages.sources.wrapping import blocks_of, one_line_each, unwrapp
 
 _PAGES = 3
 """Form feeds from which a text is taken to be cut into pages."""
+
+_NO_PAGES = re.compile(r"\f{10,}")
+"""More form feeds in a row than blank pages stand in a book: nothing to look at page by page."""
 
 
 def read_text_book(text: str) -> Book:
@@ -19,6 +24,7 @@ def read_text_book(text: str) -> Book:
     tables keep theirs.
     """
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    text = _NO_PAGES.sub("\f", text)
     if text.count("\f") >= _PAGES:
         lines = without_page_breaks(text)
     else:
