@@ -82,6 +82,23 @@ def test_a_document_that_takes_too_much_time_is_quarantined(
     assert killed == [(f"{1:032x}", "cpu_limit")]
 
 
+def test_a_document_that_takes_too_much_time_costs_two_limits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(isolation, "DEFAULT_CPU_SECONDS", 1)
+    deaths: list[str] = []
+    cause_of_death = isolation.Child.cause_of_death
+
+    def counted(child: isolation.Child) -> str:
+        deaths.append(cause_of_death(child))
+        return deaths[-1]
+
+    monkeypatch.setattr(isolation.Child, "cause_of_death", counted)
+    kept, _ = judged_texts(Crashing(), ["a", "b", "c", "spin", "d", "e"], [])
+    assert kept == ["A", "B", "C", "D", "E"]
+    assert deaths == ["cpu_limit"] * 2
+
+
 def test_documents_that_once_killed_the_child_are_not_met_again() -> None:
     opened = OpenStage(Crashing())
     into = Judged()
