@@ -44,8 +44,7 @@ def prose_reader(source: Source) -> Reader:
         robots = metadata.pop("x_robots_tag", "")
         tdm = metadata.pop("tdm_reservation", "")
         url = raw["uri"] if raw["uri"].lower().startswith(("http://", "https://")) else ""
-        if url:
-            rules.judge(url)
+        rules.judge(raw["uri"])  # which knows what is no address
         reason = opt_out(robots.split("\n"), tdm.split("\n")) if respect else None
         if reason:
             raise Dropped(reason, 1, 0)
