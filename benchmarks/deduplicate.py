@@ -39,8 +39,8 @@ import pyarrow as pa
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.edited_copies import EDITS, PlantedCorpus, exact_similarities, make_planted_corpus
 
+from corpusmill.filters.banding import PRESETS
 from corpusmill.filters.clusters import kept_instead, least_equal
-from corpusmill.filters.minhash import PRESETS
 from corpusmill.filters.shingles import Shingling
 from corpusmill.filters.signatures import BINS, CHANCE
 

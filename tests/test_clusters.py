@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpusmill.filters import clusters
+from corpusmill.filters.banding import PRESETS
 from corpusmill.filters.clusters import BUCKET, candidate_pairs, keep_mask, near_duplicates
-from corpusmill.filters.minhash import PRESETS
 from corpusmill.filters.shingles import Shingling
 from corpusmill.filters.signatures import BINS, CHANCE, StoredBins
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from corpusmill.filters.banding import PRESETS
 from corpusmill.filters.clusters import least_equal
 from corpusmill.filters.curve import found_probability
-from corpusmill.filters.minhash import PRESETS
 from corpusmill.filters.signatures import BINS, CHANCE
 from corpusmill.stages.deduplicate import Deduplicate
 

@@ -17,8 +17,8 @@ from tests.verbs_fixture import PlainVerbs, apply_to_parts, write_parts
 from corpusmill import storage
 from corpusmill.document import document_id, document_schema, documents_from_rows
 from corpusmill.errors import UsageError
+from corpusmill.filters.banding import PRESETS
 from corpusmill.filters.clusters import BUCKET
-from corpusmill.filters.minhash import PRESETS
 from corpusmill.filters.shingles import Shingling, words
 from corpusmill.filters.signatures import BINS, signatures, similarity
 from corpusmill.pipelines.recipe import Recipe, check_recipe

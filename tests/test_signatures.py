@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpusmill.filters import shingles, signatures
-from corpusmill.filters.minhash import PRESETS
+from corpusmill.filters.banding import PRESETS
 from corpusmill.filters.permutations import permutation_signatures, sha1_32
 from corpusmill.filters.shingles import Shingling, Unit
 from corpusmill.filters.signatures import BINS, MULTIPLIERS, similarity_sketch

@@ -5,8 +5,8 @@ import numpy.typing as npt
 import pyarrow as pa
 from benchmarks.peers.common import THRESHOLD, measure
 
+from corpusmill.filters.banding import PRESETS
 from corpusmill.filters.clusters import keep_mask
-from corpusmill.filters.minhash import PRESETS
 from corpusmill.filters.shingles import Shingling
 from corpusmill.filters.signatures import Signatures, signatures
 

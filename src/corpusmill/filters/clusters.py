@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from corpusmill.filters.minhash import Banding
+from corpusmill.filters.banding import Banding
 from corpusmill.filters.shingles import Shingling
 from corpusmill.filters.signatures import BINS, StoredBins, signatures, similarity
 

@@ -9,7 +9,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from corpusmill.filters.minhash import Banding
+from corpusmill.filters.banding import Banding
 from corpusmill.filters.signatures import BINS, CHANCE
 
 SHOWN = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)

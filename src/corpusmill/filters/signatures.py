@@ -19,8 +19,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from corpusmill.document import byte_lengths
+from corpusmill.filters.banding import Banding
 from corpusmill.filters.machine import load64, trailing_zeros
-from corpusmill.filters.minhash import Banding
 from corpusmill.filters.shingles import (
     WORD_START,
     Hashes,

@@ -16,9 +16,9 @@ from pydantic import Field, field_validator, model_validator
 
 from corpusmill import storage
 from corpusmill.errors import one_of
+from corpusmill.filters.banding import PRESETS, Banding, PresetName
 from corpusmill.filters.clusters import least_equal
 from corpusmill.filters.curve import SHOWN, found_probability
-from corpusmill.filters.minhash import PRESETS, Banding, PresetName
 from corpusmill.filters.shingles import Shingling
 from corpusmill.filters.signatures import BINS
 from corpusmill.stage import GlobalStage, NarrowStage, Part, Verbs

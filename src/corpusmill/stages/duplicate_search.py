@@ -18,8 +18,8 @@ import pyarrow as pa
 
 from corpusmill import storage
 from corpusmill.document import one_chunk
+from corpusmill.filters.banding import Banding
 from corpusmill.filters.clusters import BUCKET, least_equal
-from corpusmill.filters.minhash import Banding
 from corpusmill.filters.shingles import Shingling
 from corpusmill.filters.signatures import similarity
 from corpusmill.stage import Action, Part, Rows, Verbs

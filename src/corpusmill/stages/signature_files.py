@@ -21,7 +21,7 @@ import xxhash
 
 from corpusmill import storage
 from corpusmill.document import one_chunk
-from corpusmill.filters.minhash import Banding
+from corpusmill.filters.banding import Banding
 from corpusmill.filters.permutations import permutation_signatures
 from corpusmill.filters.shingles import Shingling
 from corpusmill.filters.signatures import BINS, StoredBins, signatures, stored
