@@ -485,3 +485,12 @@ def test_a_real_package_is_read_whole() -> None:
     assert [fate(f) for f in found] == ["code"] * len(found)
     assert len(found) == len(list(folder.glob("*.py"))) > 3
     assert sys.version_info >= (3, 11)
+
+
+def test_named_columns_become_metadata(tmp_path: Path) -> None:
+    rows = b'{"text": "a", "crawl": "2020-05", "n": 3, "flag": true}\n'
+    source = Source(name="s", kind="web", path="x", metadata=("crawl", "n", "flag"))
+    path = written(tmp_path / "a.jsonl", rows)
+    (found,) = read_file(source, str(path), "a.jsonl")
+    assert isinstance(found, RawDocument)
+    assert found.metadata == {"crawl": "2020-05", "n": "3"}

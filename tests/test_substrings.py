@@ -96,7 +96,7 @@ def test_passages_are_removed_as_far_as_they_are_equal(tmp_path: Path) -> None:
     one, other = ids(2)
     base = prose(3, 400).split()
     texts = {one: " ".join(base), other: " ".join(["start", *base[100:300], "end"])}
-    left, verdicts = run(tmp_path, texts, Substrings(min_characters=1))
+    left, verdicts = run(tmp_path, texts, Substrings())
     assert left == {one: texts[one], other: "start end"}
     assert verdicts[other]["value"] == 200
 
@@ -110,16 +110,23 @@ def test_a_document_that_repeats_itself_keeps_one_copy(tmp_path: Path) -> None:
     assert left == {name: " ".join(["again"] * 50)}
 
 
-def test_too_little_text_is_not_kept(tmp_path: Path) -> None:
+def test_a_document_with_nothing_left_is_dropped_and_a_short_rest_stays(tmp_path: Path) -> None:
     names = ids(3)
     passage = prose(6, 80)
     texts = {names[0]: passage, names[1]: f"Title: {passage}", names[2]: f"\n{passage}\n"}
     left, verdicts = run(tmp_path, texts)
-    assert set(left) == {names[0]}
-    for name, value in ((names[1], 6.0), (names[2], 0.0)):
-        assert verdicts[name]["action"] == "dropped"
-        assert verdicts[name]["reason"] == "too_short_after_removal"
-        assert (verdicts[name]["value"], verdicts[name]["threshold"]) == (value, 20.0)
+    assert left == {names[0]: passage, names[1]: left[names[1]]}
+    assert left[names[1]].startswith("Title")
+    assert verdicts[names[2]]["action"] == "dropped"
+    assert verdicts[names[2]]["reason"] == "no_text_left"
+
+
+def test_a_short_document_that_others_need_is_not_dropped(tmp_path: Path) -> None:
+    first, second = ids(2)
+    passage = "一二三四五"
+    texts = {first: f"{passage}。{passage}", second: f"{passage}。藏冬收秋往暑来寒"}
+    left, _ = run(tmp_path, texts, Substrings(min_words=5))
+    assert passage in "".join(left.values())
 
 
 def test_chinese_is_compared_by_its_characters(tmp_path: Path) -> None:
@@ -181,7 +188,7 @@ def test_the_rule_holds_for_any_order_and_any_division(
     left, verdicts = run(
         tmp_path_factory.mktemp("order"),
         {name: " ".join(text) for name, text in texts.items()},
-        Substrings(min_words=length, min_characters=1),
+        Substrings(min_words=length),
         parts=parts,
         partitions=partitions,
         batch_rows=batch_rows,

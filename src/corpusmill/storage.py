@@ -232,6 +232,13 @@ def list_files(path: str) -> list[str]:
     return sorted({file for match in matches for file in list_files(match)})
 
 
+def is_no_folder(path: str) -> bool:
+    """Whether a local path is a file, or lies where no folder can be made."""
+    while not os.path.lexists(path):
+        path = os.path.dirname(os.path.abspath(path))
+    return not os.path.isdir(path) or not os.access(path, os.W_OK | os.X_OK)
+
+
 def is_below(file: str, folder: str) -> bool:
     """Whether a local file is in a folder or deeper, by its path."""
     return is_local(file) and os.path.abspath(file).startswith(os.path.abspath(folder) + os.sep)

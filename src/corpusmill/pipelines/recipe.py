@@ -88,6 +88,11 @@ class Recipe(BaseModel):
                         f"stages[{number}].{stage.name}.keep: of the scores that earlier stages "
                         f"set, {one_of(score, scores)}"
                     )
+            by_language = getattr(stage, "scope", "") == "language"
+            if by_language and not any(s.name == "language" for s in self.stages[:number]):
+                raise ValueError(
+                    f"stages[{number}].{stage.name}.scope: no earlier stage identifies languages"
+                )
             scores |= set(stage.score_fields())
             for target in stage.for_:
                 if target not in known:

@@ -132,6 +132,7 @@ def run(
         stage.check()
     inputs = find_inputs(recipe, out)
     extraction(recipe, inputs).check()
+    _refuse_shared_inside(recipe, out)
     with storage.folder_lock(out):
         _refuse_foreign(out)
         storage.remove_unfinished(out)
@@ -169,6 +170,15 @@ def run(
         if discard_stages:
             storage.remove(storage.join(out, "stages"))
     return record
+
+
+def _refuse_shared_inside(recipe: Recipe, out: str) -> None:
+    """What runs share must not lie in the folder of one, which may be removed."""
+    for stage in recipe.stages:
+        for name in stage.outside_settings:
+            path = getattr(stage, name)
+            if path and storage.is_below(os.path.join(path, "x"), out):
+                raise UsageError(f"{stage.name}.{name}: {path} lies in the run folder {out}")
 
 
 def _check_engine(name: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from pydantic import Field, field_validator, model_validator
 
 from corpusmill import storage
-from corpusmill.errors import one_of
+from corpusmill.errors import UsageError, one_of
 from corpusmill.filters.banding import PRESETS, Banding, PresetName
 from corpusmill.filters.clusters import least_equal
 from corpusmill.filters.curve import SHOWN, found_probability
@@ -52,12 +52,13 @@ class Deduplicate(GlobalStage):
     """Bands of a signature, instead of the preset's: more find more pairs."""
     rows: int | None = Field(default=None, ge=1)
     """Bins in a band, instead of the preset's: more find fewer pairs."""
-    words: int | None = Field(default=None, ge=1)
+    words: int | None = Field(default=None, ge=1, le=1000)
     """Words in a shingle, instead of the preset's."""
-    characters: int | None = Field(default=None, ge=1)
+    characters: int | None = Field(default=None, ge=1, le=1000)
     """Makes shingles of so many letters and digits instead of words, all scripts alike."""
-    threshold: float = Field(default=0.75, gt=0, le=1)
-    """Jaccard similarity of the shingle sets from which a document is removed."""
+    threshold: float = Field(default=0.75, ge=0.01, le=1)
+    """Jaccard similarity of the shingle sets from which a document is removed, as it is estimated:
+    at 1, sets that differ in one shingle of a thousand may still count as equal."""
     scheme: Scheme = "sketch"
     """How signatures are made: `sketch` is Fast Similarity Sketching (Dahlgaard et al. 2017),
     `permutations` has the values of datasketch, and takes many times longer."""
@@ -70,9 +71,22 @@ class Deduplicate(GlobalStage):
     `sources`). What a rule knows nothing of comes last. The smallest id decides in the end."""
     sources: tuple[str, ...] = ()
     """Names of sources, the preferred first, for the rule `source`; those not named come last."""
-    index: str | None = None
+    index: str | None = Field(default=None, min_length=1)
     """A folder that remembers what this and earlier runs have seen, for the next ones. What it
     holds outranks new documents."""
+
+    @field_validator("keep", "sources", mode="before")
+    @classmethod
+    def _one_name_is_a_list(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @field_validator("keep", "sources")
+    @classmethod
+    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        twice = [name for name in value if value.count(name) > 1]
+        if twice:
+            raise ValueError(f"{twice[0]!r} stands twice")
+        return value
 
     @field_validator("keep")
     @classmethod
@@ -126,8 +140,10 @@ class Deduplicate(GlobalStage):
         return index_state(self.index, run) if self.index is not None else ()
 
     def check(self) -> None:
-        """Raise UsageError for an index that was made with other settings."""
+        """Raise UsageError for an index that was made with other settings, or cannot be one."""
         if self.index is not None:
+            if storage.is_local(self.index) and storage.is_no_folder(self.index):
+                raise UsageError(f"deduplicate.index: {self.index} cannot be a folder")
             check_settings(self.index, self.index_settings())
 
     def check_run(self, run: str, fingerprint: str) -> None:

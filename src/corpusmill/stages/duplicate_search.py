@@ -105,8 +105,15 @@ class DuplicateSearch:
             )
         fates_file = storage.join(self.verbs.work, "fates.arrow")
         storage.write_ipc(fates_file, fates.table(place))
-        if self.index is not None and self.index.own(self.verbs.run) is None:
+        own = self.index.own(self.verbs.run) if self.index is not None else None
+        if self.index is not None and own is None:
             self._remember(self.index, fates_file, len(removals.keeper))
+        elif self.index is not None and own is not None and own.revision:
+            self.verbs.note(
+                f"deduplicate: documents of this run were taken out of the index since, and stay "
+                f"out: `corpusmill index {self.index.path} --forget {self.verbs.run}` and another "
+                "run of the stage put them back"
+            )
         return self._joined(fates, fates_file)
 
     def _measure(self) -> None:

@@ -81,8 +81,8 @@ class Substrings(GlobalStage):
     one of `min_words` only where other copies need what it consists of, from both sides.
 
     A document with a passage removed is `changed` (`substrings_removed`; value: words removed); one
-    with too little left is dropped (`too_short_after_removal`; value: characters left). Without
-    `for:`, documents of kind `code` pass: programs do not survive it.
+    that has nothing left is dropped (`no_text_left`). A short rest stays: it may be the first copy
+    of what others lose. Without `for:`, documents of kind `code` pass: programs do not survive it.
     """
 
     name: ClassVar[str] = "substrings"
@@ -91,9 +91,6 @@ class Substrings(GlobalStage):
     """Words of the shortest passage that is removed. 50 (tokens) as in "Deduplicating training data
     makes language models better" (Lee et al. 2022). In scripts without spaces a character counts
     as a word."""
-    min_characters: int = Field(default=20, ge=1)
-    """A changed document with fewer characters left is dropped. 20 as in RefinedWeb (Penedo et al.
-    2023)."""
 
     def prepare(self, verbs: Verbs, parts: Sequence[Part]) -> NarrowStage:
         """Find what is repeated, and return the stage that removes it."""
@@ -127,7 +124,7 @@ class Substrings(GlobalStage):
         left = found("left", write_left, known, known.unsound)
         repeated = verbs.exchange(left, by="key", then=repeated_windows)
         known = replace(known, left=runs_by_part(verbs, repeated))
-        return RemovePassages(min_characters=self.min_characters, known=known)
+        return RemovePassages(known=known)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -363,7 +360,6 @@ class RemovePassages(NarrowStage):
 
     name: ClassVar[str] = "remove_passages"
 
-    min_characters: int
     known: Repeats
     """A bound stage has that of its part only."""
 
@@ -395,14 +391,8 @@ class RemovePassages(NarrowStage):
         verdicts = Verdicts()
         for row in np.flatnonzero(np.diff(runs.offsets)):
             document = ids[row].as_py()
-            if left[row] < self.min_characters:
-                verdicts.add(
-                    document,
-                    Action.DROPPED,
-                    "too_short_after_removal",
-                    value=float(left[row]),
-                    threshold=float(self.min_characters),
-                )
+            if not left[row]:
+                verdicts.add(document, Action.DROPPED, "no_text_left", value=0, threshold=1)
             else:
                 words = float(removed[row + 1] - removed[row])
                 verdicts.add(document, Action.CHANGED, "substrings_removed", value=words)

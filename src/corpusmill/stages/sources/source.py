@@ -53,6 +53,9 @@ class Source(BaseModel):
     """Column or key with the text, in JSONL, Parquet, Arrow and CSV."""
     id: str = "id"
     """Column or key with the record's own id, kept as metadata `id`. It need not be there."""
+    metadata: tuple[str, ...] = ()
+    """Further columns or keys of these formats, of strings or integers, that are kept as metadata
+    of their names."""
     unit: Literal["file", "chapter", "repository"] = "file"
     """What becomes one document: a page, file or row; a chapter (books); a repository, its files in
     the order of their imports (code)."""
@@ -108,7 +111,7 @@ class Source(BaseModel):
         return self
 
 
-_LISTS = ("block_domains", "block_urls", "banned_words", "skip")
+_LISTS = ("metadata", "block_domains", "block_urls", "banned_words", "skip")
 _ONLY_FOR = {
     "extractor": ("web", "book"),
     "favor": ("web", "book"),

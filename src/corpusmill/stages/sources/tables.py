@@ -150,7 +150,7 @@ def _from_json(source: Source, relative: str, locator: str, line: bytes) -> RawD
 
 
 def _from_row(source: Source, relative: str, locator: str, row: Mapping[str, Any]) -> RawDocument:
-    """A document from a record's columns; only strings are taken, and integers as ids."""
+    """A document from a record's columns; only strings are taken, and integers where named."""
     text = row.get(source.text, False)
     if text is None:
         text = ""
@@ -161,9 +161,10 @@ def _from_row(source: Source, relative: str, locator: str, row: Mapping[str, Any
     metadata = {
         name: value for key, name in _METADATA.items() if isinstance(value := row.get(key), str)
     }
-    own_id = row.get(source.id)
-    if isinstance(own_id, str | int) and not isinstance(own_id, bool):
-        metadata["id"] = str(own_id)
+    for key, name in ((source.id, "id"), *((name, name) for name in source.metadata)):
+        value = row.get(key)
+        if isinstance(value, str | int) and not isinstance(value, bool):
+            metadata[name] = str(value)
     url = row.get("url")
     uri = url if isinstance(url, str) and url else place(relative, locator)
     try:
@@ -278,7 +279,7 @@ def _unreadable(error: Exception, relative: str, row: int) -> RawDocument:
 
 
 def _wanted(source: Source) -> list[str]:
-    return list(dict.fromkeys((source.text, source.id, "url", *_METADATA)))
+    return list(dict.fromkeys((source.text, source.id, "url", *_METADATA, *source.metadata)))
 
 
 def _read_csv(source: Source, reader: Unpacked, relative: str, delimiter: str) -> Iterator[Found]:
