@@ -6,8 +6,8 @@ FOLDER holds `ground-truth.json` (key -> {"articleBody": text, "url": url}) and 
 as in scrapinghub's article-extraction-benchmark, whose metric this is: bags of four-word shingles,
 each page's true and false positives and false negatives divided by their sum, precision and recall
 averaged over pages. Prints one JSON object per extractor and a last one with ratios of speed.
-CPU time is that of decoding, parsing and extraction; ours also reads metadata. Runs of all
-extractors take turns, and the median counts.
+CPU time is that of decoding, parsing and extraction, without metadata. Runs of all extractors take
+turns, and the median counts.
 """
 
 import argparse
@@ -85,13 +85,19 @@ def contestants() -> dict[str, Callable[[LabelledPage], str]]:
     import trafilatura
     from resiliparse.extract.html2text import extract_plain_text
 
-    from corpusmill.stages.sources.extractors import EXTRACTORS
-    from corpusmill.stages.sources.html import load_libraries, read_html
+    from corpusmill.stages.sources.extractors import EXTRACTORS, make_extractor
+    from corpusmill.stages.sources.html import load_libraries, parse_html
 
     load_libraries(EXTRACTORS)
 
     def ours(extractor: str) -> Callable[[LabelledPage], str]:
-        return lambda page: read_html(page.html, None, page.url, "", extractor=extractor)[0]
+        take = make_extractor(extractor)
+
+        def text(page: LabelledPage) -> str:
+            parsed = parse_html(page.html, None)
+            return take(parsed).strip() if parsed else ""
+
+        return text
 
     def plain_trafilatura(page: LabelledPage) -> str:
         text = trafilatura.extract(
