@@ -397,9 +397,9 @@ ATTRIBUTES = b" ".join(b"a%d" % n for n in range(limits.MAX_ATTRIBUTES + 1))
     [
         ATTRIBUTES,
         ATTRIBUTES.replace(b" ", b"/"),
-        ATTRIBUTES.replace(b" ", b'=">" '),
+        ATTRIBUTES.replace(b" ", b'="<" '),
         ATTRIBUTES.replace(b" ", b"=''"),
-        b'title="<p>" ' + ATTRIBUTES.replace(b" ", b" = x\n"),
+        b'title="<p" ' + ATTRIBUTES.replace(b" ", b" = x\n"),
     ],
 )
 def test_a_tag_with_too_many_attributes_is_refused(attributes: bytes) -> None:
