@@ -206,6 +206,8 @@ def cluster_synthetic(sizes: Iterable[int]) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
         found.append(json.loads(done.stdout))
         show("synthetic", **found[-1])
+    if len(found) < 2:
+        return  # no growth to be seen
     logs = np.log([[f["documents"], f["cpu_seconds"]] for f in found])
     slope = float(np.polyfit(logs[:, 0], logs[:, 1], 1)[0])
     first, last = found[0], found[-1]
