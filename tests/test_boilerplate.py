@@ -11,9 +11,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.verbs_fixture import PlainVerbs, apply_to_parts, write_parts
+from tests.verbs_fixture import PlainVerbs, apply_to_parts, ids, run_over_texts, write_parts
 
-from corpusmill.document import document_id
 from corpusmill.filters.cuts import cut, cut_plain, word_runs_in_bytes, word_spans_plain
 from corpusmill.filters.lines import numbers_in_words, units, units_plain
 from corpusmill.filters.shingles import words
@@ -31,28 +30,10 @@ texts_of_all_scripts = st.text(
 
 
 def run(
-    work: Path,
-    texts: dict[str, str],
-    stage: Boilerplate | None = None,
-    *,
-    parts: int = 2,
-    partitions: int = 3,
-    batch_rows: int = 7,
-    chance: random.Random | None = None,
+    work: Path, texts: dict[str, str], stage: Boilerplate | None = None, **how: Any
 ) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
     """The texts that are left by id, and the verdicts by id."""
-    rows = [{"id": document, "text": text} for document, text in texts.items()]
-    if chance:
-        chance.shuffle(rows)
-    written = write_parts(work, [rows[i::parts] for i in range(parts)])
-    verbs = PlainVerbs(work / "work", partitions=partitions, batch_rows=batch_rows)
-    kept, verdicts = apply_to_parts((stage or Boilerplate()).prepare(verbs, written), written)
-    left = dict(zip(kept.column("id").to_pylist(), kept.column("text").to_pylist(), strict=True))
-    return left, {row["id"]: row for row in verdicts}
-
-
-def ids(count: int) -> list[str]:
-    return sorted(document_id("test", f"{number}", "") for number in range(count))
+    return run_over_texts(work, texts, stage or Boilerplate(), **how)
 
 
 def expected(texts: dict[str, str], stage: Boilerplate) -> dict[str, str]:

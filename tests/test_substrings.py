@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from tests.verbs_fixture import PlainVerbs, apply_to_parts, write_parts
+from tests.verbs_fixture import PlainVerbs, apply_to_parts, ids, run_over_texts, write_parts
 
-from corpusmill.document import document_id
 from corpusmill.filters.repeats import (
     anchors_of,
     anchors_plain,
@@ -31,28 +30,10 @@ from corpusmill.stages.substrings import Substrings, places, repeated_windows
 
 
 def run(
-    work: Path,
-    texts: dict[str, str],
-    stage: Substrings | None = None,
-    *,
-    parts: int = 2,
-    partitions: int = 3,
-    batch_rows: int = 7,
-    chance: random.Random | None = None,
+    work: Path, texts: dict[str, str], stage: Substrings | None = None, **how: Any
 ) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
     """The texts that are left by id, and the verdicts by id."""
-    rows = [{"id": document, "text": text} for document, text in texts.items()]
-    if chance:
-        chance.shuffle(rows)
-    written = write_parts(work, [rows[i::parts] for i in range(parts)])
-    verbs = PlainVerbs(work / "work", partitions=partitions, batch_rows=batch_rows)
-    kept, verdicts = apply_to_parts((stage or Substrings()).prepare(verbs, written), written)
-    left = dict(zip(kept.column("id").to_pylist(), kept.column("text").to_pylist(), strict=True))
-    return left, {row["id"]: row for row in verdicts}
-
-
-def ids(count: int) -> list[str]:
-    return sorted(document_id("test", f"{number}", "") for number in range(count))
+    return run_over_texts(work, texts, stage or Substrings(), **how)
 
 
 def prose(seed: int, n: int) -> str:

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 import xxhash
 
 from corpusmill import storage
-from corpusmill.document import document_schema, documents_from_rows
-from corpusmill.stage import Measure, NarrowStage, Part, Rows, check_verdicts
+from corpusmill.document import document_id, document_schema, documents_from_rows
+from corpusmill.stage import GlobalStage, Measure, NarrowStage, Part, Rows, check_verdicts
 
 
 class PlainVerbs:
@@ -126,6 +126,32 @@ class PlainVerbs:
         for path, table in zip(paths, tables, strict=True):
             storage.write_ipc(path, table)
         return Rows(paths=tuple(paths))
+
+
+def run_over_texts(
+    work: Path,
+    texts: dict[str, str],
+    stage: GlobalStage,
+    *,
+    parts: int = 2,
+    partitions: int = 3,
+    batch_rows: int = 7,
+    chance: random.Random | None = None,
+) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+    """The texts that a stage leaves by id, and its verdicts by id."""
+    rows = [{"id": document, "text": text} for document, text in texts.items()]
+    if chance:
+        chance.shuffle(rows)
+    written = write_parts(work, [rows[i::parts] for i in range(parts)])
+    verbs = PlainVerbs(work / "work", partitions=partitions, batch_rows=batch_rows)
+    kept, verdicts = apply_to_parts(stage.prepare(verbs, written), written)
+    left = dict(zip(kept.column("id").to_pylist(), kept.column("text").to_pylist(), strict=True))
+    return left, {row["id"]: row for row in verdicts}
+
+
+def ids(count: int) -> list[str]:
+    """Ids of documents, ascending."""
+    return sorted(document_id("test", f"{number}", "") for number in range(count))
 
 
 def write_parts(

@@ -12,10 +12,19 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, Protocol
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def one_is_a_list(value: Any) -> Any:
+    """`keep: longest` for `keep: [longest]`; a validator of settings that are lists of names."""
+    return [value] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(one_is_a_list)]
+"""A setting of names or paths, of which a single one may stand by itself."""
 
 
 class Action(StrEnum):

@@ -94,7 +94,7 @@ def split_inputs(
     group: list[Piece] = []
     size = 0
     for pieces in _units(source, files, split_bytes):
-        whole = sum(piece.file.bytes for piece in pieces) if len(pieces) > 1 else _bytes(pieces[0])
+        whole = sum(map(_bytes, pieces))
         if group and size + whole > split_bytes:
             yield tuple(group)
             group, size = [], 0

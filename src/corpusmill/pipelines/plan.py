@@ -134,8 +134,8 @@ def checksum_inputs(
 
 
 def _content_of(file: InputFile) -> str:
-    if file.content or file.skipped or file.problem:
-        return file.content or file.skipped or file.problem
+    if known := file.content or file.skipped or file.problem:
+        return known
     try:
         return storage.checksum_file(file.path)
     except OSError:

@@ -21,7 +21,7 @@ from corpusmill.filters.clusters import least_equal
 from corpusmill.filters.curve import SHOWN, found_probability
 from corpusmill.filters.shingles import Shingling
 from corpusmill.filters.signatures import BINS
-from corpusmill.stage import GlobalStage, NarrowStage, Part, Verbs
+from corpusmill.stage import GlobalStage, Names, NarrowStage, Part, Verbs
 from corpusmill.stages.duplicate_index import (
     Index,
     check_run,
@@ -65,20 +65,15 @@ class Deduplicate(GlobalStage):
     scope: str = CORPUS
     """Documents are compared within it only, exact copies too: `corpus`, `source`, `language` or
     `metadata.KEY`. Documents without a value make up a scope of their own."""
-    keep: tuple[str, ...] = (LONGEST,)
+    keep: Names = (LONGEST,)
     """What to prefer, first rule first: `longest` (words), `newest` (metadata.date in ISO 8601),
     `score:NAME` (the higher value of a score that an earlier stage sets), `source` (the order of
     `sources`). What a rule knows nothing of comes last. The smallest id decides in the end."""
-    sources: tuple[str, ...] = ()
+    sources: Names = ()
     """Names of sources, the preferred first, for the rule `source`; those not named come last."""
     index: str | None = Field(default=None, min_length=1)
     """A folder that remembers what this and earlier runs have seen, for the next ones. What it
     holds outranks new documents."""
-
-    @field_validator("keep", "sources", mode="before")
-    @classmethod
-    def _one_name_is_a_list(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str) else value
 
     @field_validator("keep", "sources")
     @classmethod

@@ -106,6 +106,7 @@ class SimilarPairs:
         tried = np.minimum(position, BUCKET)
         tried[place < self.first_new] = 0
         found = [self._oversized(band, place, position)]
+        numbers = integers(storage.read_ipc(self.numbers), "number")
         # Document by document, so that a pair that shares several bands is compared once.
         rows = np.argsort(place, kind="stable")
         load = np.cumsum(tried[rows]) // PAIRS_AT_ONCE
@@ -115,12 +116,11 @@ class SimilarPairs:
             better = tried[some]
             one = np.repeat(some, better)
             nth = np.arange(len(one)) - np.repeat(np.cumsum(better) - better, better)
-            found.append(self._similar(place[one], place[first[one] + nth]))
+            found.append(self._similar(numbers, place[one], place[first[one] + nth]))
         return pa.concat_tables(found)
 
-    def _similar(self, one: Integers, other: Integers) -> pa.Table:
-        """The similar ones of pairs of places."""
-        numbers = integers(storage.read_ipc(self.numbers), "number")
+    def _similar(self, numbers: Integers, one: Integers, other: Integers) -> pa.Table:
+        """The similar ones of pairs of places, given the number at each place."""
         accepted = numbers[other] >= 0
         one, other = one[accepted], other[accepted]
         places, at = np.unique(np.concatenate([one, other]), return_inverse=True)

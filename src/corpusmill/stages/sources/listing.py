@@ -166,14 +166,11 @@ def _repositories(root: str, paths: Sequence[str]) -> list[str]:
         inside = not os.path.isdir(root) or not storage.leads_outside(folder, root)
         if inside and git_trees.is_repository(folder):
             found.append(folder)
-    outermost: list[str] = []
-    for folder in sorted(found, key=len):
-        if not any(folder.startswith(other + os.sep) for other in outermost):
-            outermost.append(folder)
-    return outermost
+    return _not_below(found, found)
 
 
 def _not_below(paths: Sequence[str], folders: Sequence[str]) -> list[str]:
+    """The paths that lead through none of the folders; a folder does not lead through itself."""
     kept = []
     below = set(folders)
     for path in paths:

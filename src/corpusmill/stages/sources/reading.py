@@ -55,18 +55,14 @@ def _read(source: Source, piece: Piece) -> Iterator[Found]:
         yield from git_trees.read_repository(source, file.path, file.commit, file.relative)
     else:
         file.refuse_changed()
+        licence = licences.nearest(_licences(file.licence_files), file.relative)
         for found in read_file(source, file.path, file.relative, piece.start, piece.end):
             if file.uri and isinstance(found, RawDocument) and not found.locator:
                 found = replace(found, uri=file.uri)
-            if file.licence_files and isinstance(found, RawDocument):
-                licence = {"repository_licence": _licence(file)}
-                found = replace(found, metadata={**licence, **found.metadata})
+            if licence and isinstance(found, RawDocument):
+                found = replace(found, metadata={"repository_licence": licence, **found.metadata})
             yield found
         file.refuse_changed()
-
-
-def _licence(file: InputFile) -> str:
-    return licences.nearest(_licences(file.licence_files), file.relative)
 
 
 @functools.lru_cache(maxsize=64)

@@ -135,11 +135,11 @@ def _read(
     code = source.kind == "code"
     # In a folder of code a table is data; a code source that names tables itself has code in them.
     as_table = not code or sniff.suffix(source.path) in sniff.TABLE_SUFFIXES
-    if not code and (first.startswith(b"WARC/") or suffix in (".warc", ".wet", ".wat")):
+    if not code and (first.startswith(sniff.WARC) or suffix in (".warc", ".wet", ".wat")):
         yield from web_archive.read_web_archive(stream, relative, arc=False, start=start, end=end)
-    elif not code and (first.startswith(b"filedesc://") or suffix == ".arc"):
+    elif not code and (first.startswith(sniff.ARC) or suffix == ".arc"):
         yield from web_archive.read_web_archive(stream, relative, arc=True, start=start, end=end)
-    elif as_table and (suffix in sniff.TABLE_SUFFIXES or head.startswith((b"PAR1", b"ARROW1"))):
+    elif as_table and (suffix in sniff.TABLE_SUFFIXES or head.startswith(sniff.COLUMNAR)):
         yield from tables.read_table(source, stream, head, relative, start, end)
     elif start > 0:
         return

@@ -15,7 +15,9 @@ ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".bz2", ".tbz2", ".xz", ".txz")
 TABLE_SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".feather", ".csv", ".tsv")
 WEB_ARCHIVE_SUFFIXES = (".warc", ".wet", ".wat", ".arc")
 
-WEB_ARCHIVES = (b"WARC/", b"filedesc://")
+WARC = b"WARC/"
+ARC = b"filedesc://"
+WEB_ARCHIVES = (WARC, ARC)
 """How a web archive begins: WARC, ARC."""
 COLUMNAR = (b"PAR1", b"ARROW1")
 """How a columnar file begins: Parquet, Arrow."""

@@ -1,12 +1,14 @@
 """A source, as a recipe names it."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from corpusmill.stage import Names, one_is_a_list
 from corpusmill.stages.sources import licences
 
 Mark = Literal["vendored", "generated", "minified"]
+Marks = Annotated[tuple[Mark, ...], BeforeValidator(one_is_a_list)]
 
 
 class Licences(BaseModel):
@@ -14,15 +16,10 @@ class Licences(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    allow: tuple[str, ...] = ()
+    allow: Names = ()
     """If any are given, a file needs one of these; a file whose licence is not known has none."""
-    deny: tuple[str, ...] = ()
+    deny: Names = ()
     """A file that can only be had under one of these is dropped, whatever is allowed."""
-
-    @field_validator("allow", "deny", mode="before")
-    @classmethod
-    def _one_name_is_a_list(cls, names: Any) -> Any:
-        return [names] if isinstance(names, str) else names
 
     @field_validator("allow", "deny")
     @classmethod
@@ -53,7 +50,7 @@ class Source(BaseModel):
     """Column or key with the text, in JSONL, Parquet, Arrow and CSV."""
     id: str = "id"
     """Column or key with the record's own id, kept as metadata `id`. It need not be there."""
-    metadata: tuple[str, ...] = ()
+    metadata: Names = ()
     """Further columns or keys of these formats, of strings or integers, that are kept as metadata
     of their names."""
     unit: Literal["file", "chapter", "repository"] = "file"
@@ -68,33 +65,29 @@ class Source(BaseModel):
     opt_outs: Literal["respect", "ignore"] = "respect"
     """Whether pages are left out whose robots tags (`noai`, `noimageai`, `noindex`), as header or
     as meta tag, or whose TDM reservation ask for it."""
-    block_domains: tuple[str, ...] = ()
+    block_domains: Names = ()
     """Files with domains, one per line or in the format of hosts files: their pages are left out,
     and those of their subdomains."""
-    block_urls: tuple[str, ...] = ()
+    block_urls: Names = ()
     """Files with URLs, one per line; `*` at the end for all that begin so."""
-    banned_words: tuple[str, ...] = ()
+    banned_words: Names = ()
     """Files with words, one per line: pages with one in their URL are left out."""
 
     commit: str = "HEAD"
     """Which commit, branch or tag of git repositories is read."""
     licences: Licences = Licences()
     """Which licences code may have; all unless given."""
-    skip: tuple[Mark, ...] = ("vendored", "generated", "minified")
+    skip: Marks = (
+        "vendored",
+        "generated",
+        "minified",
+    )
     """Code that nobody of the project wrote, which is left out."""
 
     def rule_files(self) -> dict[str, tuple[str, ...]]:
         """Setting -> the files it names: the fingerprint takes their content, not their place."""
         names = ("block_domains", "block_urls", "banned_words")
         return {name: files for name in names if (files := getattr(self, name))}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_file_is_a_list(cls, values: Any) -> Any:
-        """`block_urls: list.txt` for `block_urls: [list.txt]`, as for the settings of stages."""
-        if not isinstance(values, dict):
-            return values
-        return {k: [v] if k in _LISTS and isinstance(v, str) else v for k, v in values.items()}
 
     @model_validator(mode="after")
     def _settings_fit_the_kind(self) -> Self:
@@ -111,7 +104,6 @@ class Source(BaseModel):
         return self
 
 
-_LISTS = ("metadata", "block_domains", "block_urls", "banned_words", "skip")
 _ONLY_FOR = {
     "extractor": ("web", "book"),
     "favor": ("web", "book"),

@@ -2,6 +2,7 @@
 
 import io
 import zlib
+from abc import ABC, abstractmethod
 from typing import IO
 
 from fastwarc import ZstdReader
@@ -19,7 +20,37 @@ class Damaged(Exception):
     """A compressed stream that cannot be unpacked any further, or ends too early."""
 
 
-class Unpacked:
+class PackedStream(ABC):
+    """A compressed stream, read as its unpacked bytes."""
+
+    @abstractmethod
+    def read(self, n: int) -> bytes:
+        """Between 1 and n bytes, or none at the end.
+
+        Raises:
+            Damaged: the stream is damaged or truncated here, or asks for too much memory.
+        """
+
+    def read_up_to(self, n: int) -> bytes:
+        """n bytes, or fewer at the end."""
+        parts = []
+        while n and (part := self.read(min(n, 1 << 20))):
+            parts.append(part)
+            n -= len(part)
+        return b"".join(parts)
+
+    def read_head(self, n: int) -> bytes:
+        """As many of the first n bytes as can be unpacked."""
+        whole = b""
+        try:
+            while len(whole) < n and (part := self.read(n - len(whole))):
+                whole += part
+        except Damaged:
+            pass
+        return whole
+
+
+class Unpacked(PackedStream):
     """The bytes of a plain, gzip or zstd file; reading never holds more than was asked for.
 
     All that comes out in front of a damage is given before the damage is told.
@@ -34,20 +65,8 @@ class Unpacked:
             self._reader = _Zstd(stream)
 
     def read(self, n: int) -> bytes:
-        """Between 1 and n bytes, or none at the end.
-
-        Raises:
-            Damaged: the stream is damaged or truncated here.
-        """
+        """Between 1 and n bytes, or none at the end."""
         return self._reader.read(n)
-
-    def read_up_to(self, n: int) -> bytes:
-        """n bytes, or fewer at the end."""
-        parts = []
-        while n and (part := self.read(min(n, 1 << 20))):
-            parts.append(part)
-            n -= len(part)
-        return b"".join(parts)
 
 
 class _Gzip:
@@ -149,11 +168,4 @@ def _reraise_of_storage(error: OSError) -> None:
 
 def unpacked_head(head: bytes, n: int = 4096) -> bytes:
     """The first unpacked bytes of a file whose first bytes these are, as far as they unpack."""
-    reader = Unpacked(io.BytesIO(head), head)
-    whole = b""
-    try:
-        while len(whole) < n and (part := reader.read(n - len(whole))):
-            whole += part
-    except Damaged:
-        pass
-    return whole
+    return Unpacked(io.BytesIO(head), head).read_head(n)

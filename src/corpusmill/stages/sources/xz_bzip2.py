@@ -4,7 +4,7 @@ import bz2
 import lzma
 from typing import IO
 
-from corpusmill.stages.sources.streams import Damaged
+from corpusmill.stages.sources.streams import Damaged, PackedStream
 
 _XZ_MAGIC = b"\xfd7zXZ\0"
 _BZIP2_MAGIC = b"BZh"
@@ -18,7 +18,7 @@ def is_xz_or_bzip2(head: bytes) -> bool:
     return head.startswith(_XZ_MAGIC) or (head.startswith(_BZIP2_MAGIC) and head[4:10] == b"1AY&SY")
 
 
-class XzOrBzip2:
+class XzOrBzip2(PackedStream):
     """The bytes of an xz or bzip2 file, of one stream or several one after another."""
 
     def __init__(self, stream: IO[bytes], head: bytes) -> None:
@@ -29,11 +29,7 @@ class XzOrBzip2:
         self._packed = b""
 
     def read(self, n: int) -> bytes:
-        """Between 1 and n bytes, or none at the end.
-
-        Raises:
-            Damaged: the stream is damaged or truncated here, or needs too much memory.
-        """
+        """Between 1 and n bytes, or none at the end."""
         while True:
             if self._reader.eof:
                 # xz files may be padded with zeros between streams.
@@ -52,24 +48,6 @@ class XzOrBzip2:
             self._packed = b""
             if data:
                 return data
-
-    def read_up_to(self, n: int) -> bytes:
-        """n bytes, or fewer at the end."""
-        parts = []
-        while n and (part := self.read(min(n, 1 << 20))):
-            parts.append(part)
-            n -= len(part)
-        return b"".join(parts)
-
-    def read_head(self, n: int) -> bytes:
-        """As many of the first n bytes as can be unpacked."""
-        parts = b""
-        try:
-            while len(parts) < n and (part := self.read(n - len(parts))):
-                parts += part
-        except Damaged:
-            pass
-        return parts
 
     def _new_reader(self) -> bz2.BZ2Decompressor | lzma.LZMADecompressor:
         if self._is_xz:
