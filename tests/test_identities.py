@@ -165,6 +165,15 @@ def test_no_value_is_one_that_counts_as_fictitious() -> None:
             assert list(fictitious_spans(value.text)) == []
 
 
+def test_brackets_of_a_placeholder_are_not_those_that_stood_around_the_value() -> None:
+    before = "From: Anna <anna@web.de>, <b>47 5th Street</b>\n"
+    after = "From: Anna <<EMAIL_ADDRESS>>, <b><STREET_ADDRESS></b>\n"
+    comparison = Comparison(before, after)
+    assert comparison.replaced() == [(12, 23), (29, 42)]
+    assert comparison.instead(12, 23) == "<EMAIL_ADDRESS>"
+    assert not comparison.leaked(29, 42)
+
+
 @pytest.mark.parametrize(
     ("value", "instead", "leaked"),
     [
@@ -176,6 +185,14 @@ def test_no_value_is_one_that_counts_as_fictitious() -> None:
         ("+1 212 736 5000", "<PHONE_NUMBER> 5000", False),
         ("48.137154, 11.576124", "<COORDINATES>, 11.576124", True),
         ("DE89 3704 0044 0532 0130 00", "DE00 5555 1234 9876 5432 10", False),
+        ("47 5th Street", "<STREET_ADDRESS>", False),
+        ("47 5th Street", "17 Velmorick Street", False),
+        ("47 5th Street", "<STREET_ADDRESS-qkzrmwaplf>", False),
+        ("Password2024", "<PASSWORD>", False),
+        ("Password2024", "<PASSWORD>2024 Password2024", True),
+        ("passport-king", "<PASSPORT-qkzrmwaplf>", False),
+        ("Rosenthaler Straße 4", "Rosenthaler <STREET_ADDRESS>", True),
+        ("ab12cd34", "ab1<ID_CARD>2cd<ID_CARD>34", False),
         ("Linz", "Linz", True),
         ("Linz", "Graz", False),
     ],

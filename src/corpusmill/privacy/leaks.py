@@ -10,7 +10,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
+from corpusmill.privacy.context import PLACEHOLDER
 from corpusmill.privacy.finding import Span
+from corpusmill.privacy.pseudonym_names import fictitious_names
 
 LEAST_LEFT = 5
 """Letters and digits in a row that must be left of a value for it to count as leaked ..."""
@@ -18,8 +20,12 @@ LEAST_SHARE = 0.4
 """... and the share of the value's letters and digits that they must be. An area code or the
 first number of an address may stand in a pseudonym too."""
 
-_WORD = re.compile(r"(?:\w+|[^\w\s])\s*|\s+")
-"""With the space behind it: as words of their own, spaces would be anchors everywhere."""
+_WORD = re.compile(rf"(?:{PLACEHOLDER.pattern}|\w+|[^\w\s])\s*|\s+")
+"""With the space behind it: as words of their own, spaces would be anchors everywhere. What
+masking wrote is one word, or its brackets would pass for those that stood there before."""
+
+_APART = "\0"
+"""Stands where something made up was cut out: what is left on both sides is not in a row."""
 
 
 class Comparison:
@@ -56,8 +62,10 @@ class Comparison:
         return self.after[begin:stop]
 
     def leaked(self, start: int, end: int) -> bool:
-        """Whether what replaced the value still tells it, or a good part of it."""
-        value, instead = _plain(self.before[start:end]), _plain(self.instead(start, end))
+        """Whether what replaced the value still tells it, or a good part of it. Placeholders and
+        coined names tell nothing: the STREET of a placeholder is not that of an address."""
+        value = _plain(self.before[start:end])
+        instead = _plain(_without_made_up(self.instead(start, end)))
         if not value:
             return False
         match = SequenceMatcher(None, value, instead, autojunk=False)
@@ -65,8 +73,19 @@ class Comparison:
         return longest >= min(LEAST_LEFT, len(value)) and longest >= LEAST_SHARE * len(value)
 
 
+def _without_made_up(text: str) -> str:
+    """The text with what masking wrote and coined names cut out; a sign keeps the rest apart."""
+    pieces, done = [], 0
+    spans = [match.span() for match in PLACEHOLDER.finditer(text)]
+    for start, end in sorted([*spans, *fictitious_names(text, 0, len(text))]):
+        if end > done:
+            pieces.append(text[done:start])
+            done = end
+    return _APART.join([*pieces, text[done:]])
+
+
 def _plain(text: str) -> str:
-    return "".join(c for c in text.casefold() if c.isalnum())
+    return "".join(c for c in text.casefold() if c.isalnum() or c == _APART)
 
 
 def _kept(before: str, after: str) -> list[tuple[int, int, int]]:
