@@ -8,79 +8,23 @@ address are joined here, over line ends, quotation marks of mail and commas. Eve
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
-from corpusmill.privacy.finding import ANNOUNCED, SHAPED, Finding
+from corpusmill.privacy import address_parts as parts
+from corpusmill.privacy.address_parts import HOUSE, MARK, SMALL, UNIT_WORDS, WORDS
+from corpusmill.privacy.finding import ANNOUNCED, PLAUSIBLE, SHAPED, Finding
 
 ENTITY = "STREET_ADDRESS"
 REACH = 160
 """Characters after a street in which its address ends, and in which a word before announces it."""
 
-_NAME = r"(?:(?:St|Ste|Sta|Mt|Ft|Pto|Sto)\.|[^\W\d_a-zß-öø-ÿα-ωа-я](?:[^\W_]|['’.-](?=\w)){0,24})"
-"""A word that begins with a capital letter."""
-_SMALL = (
-    r"(?:de la|de los|de|del|della|do|da|dos|das|des|du|von|van|der|den|am|im|an|in|nad|pod|u|ul)"
-)
-_NO_STREET = r"(?!(?i:apt|apartment|suite|ste|unit|flat|room|floor|box|building|bldg)\b)"
-_WORDS = (
-    rf"{_NO_STREET}{_NAME}(?:[ -](?:{_SMALL}\.? )?(?:{_NO_STREET}{_NAME}|[a-z]{{1,3}}\.)){{0,4}}"
-)
-_HOUSE = r"\d{1,4}(?: ?[A-Za-z](?!\w))?(?:[-/]\d{1,4}[A-Za-z]?)?(?!\w|[.,:]\d|[%°€$£])"
-
-_SHAPE = re.compile(rf"(?<![\w.,/$€£%-])(?:\d{{1,6}} )?(?:{_SMALL}\.? )?{_WORDS},? {_HOUSE}\.?")
+_SHAPE = re.compile(rf"(?<![\w.,/$€£%-])(?:\d{{1,6}} )?(?:{SMALL}\.? )?{WORDS},? {HOUSE}\.?")
 """`Dlouhá 12`, `641 Dašická 688`: an address only where more speaks for it."""
 
 _BREAK = re.compile(
     r"(?:[ \t\u00a0]{0,4},)?(?:[ \t\u00a0]{1,4}|[ \t]{0,4}\n[ \t]{0,12}(?:>{1,3}|\?{2,3}|\|"
     r"|\*)?[ \t]{0,4}(?:,[ \t]{0,2})?){1,2}|,| ?[/–-] "
 )
-_UNIT = re.compile(
-    r"(?:apt|apartment|app|studio|edif|edificio|depto|departamento|interior|piano|appartamento"
-    r"|suite|ste|unit|flat|room|rm|floor|building|bldg|box|lot|wohnung|whg|top"
-    r"|appartement|bâtiment|bât|étage|esc|piso|puerta|planta|apto|bloco|sala|interno|int|scala|lok"
-    r"|m|kv|кв|bus|lgh)\b\.?[ ]?(?:#|n[.º°]{0,2}|nr\.?)?[ ]?(?:\d{1,5}[A-Za-z]?|[A-Z])(?!\w)"
-    r"|#[ ]?\d{1,5}(?!\w)"
-    r"|\d{1,2}[ ]?(?:º|ª|°|\.º|er|e)[ ]?(?:étage|piso|floor|andar|[A-Z](?!\w)|izq|dcha|dto|esq)?",
-    re.IGNORECASE,
-)
-_ZIP_FIRST = re.compile(
-    rf"(?:[A-Z]{{1,2}}-)?(?:\d{{5}}(?:-\d{{3}})?|\d{{8}}|\d{{4}}(?: ?[A-Z]{{2}}(?!\w))?"
-    rf"|\d{{3}} \d{{2}}|\d{{2}}-\d{{3}}"
-    rf"|\d{{4}}-\d{{3}}) (?:{_SMALL} )?{_NAME}(?:[ -](?:{_SMALL} )?{_NAME}){{0,3}}"
-    rf"(?: \d{{1,2}}(?!\w))?"
-)
-_ZIP = re.compile(
-    r"(?:\d{5}(?:-\d{3,4})?|\d{3} \d{2}|\d{2}-\d{3}|\d{4}-\d{3}|\d{6}|\d{4}(?: ?[A-Z]{2})?"
-    r"|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[A-Z] ?\d[A-Z]\d)(?!\w|[.,]\d)"
-)
-_REGION = re.compile(r"\(?(?:[A-Z]{2,5}|nan)\)?(?!\w)")
-_TOWN = re.compile(
-    rf"(?:{_SMALL} )?{_NAME}(?:[ -](?:{_SMALL} )?{_NAME}){{0,3}}(?: \({_NAME}(?: {_NAME})?\))?"
-)
-COUNTRIES = (
-    "Afghanistan|Albania|Algeria|Andorra|Angola|Argentina|Armenia|Australia|Austria|Azerbaijan"
-    "|Bahrain|Bangladesh|Belarus|Belgium|Belize|Bolivia|Bosnia and Herzegovina|Botswana|Brazil"
-    "|Brunei|Bulgaria|Cambodia|Cameroon|Canada|Chile|China|Colombia|Costa Rica|Croatia|Cuba|Cyprus"
-    "|Czech Republic|Czechia|Denmark|Dominican Republic|Ecuador|Egypt|El Salvador|England|Estonia"
-    "|Ethiopia|Finland|France|Georgia|Germany|Ghana|Greece|Greenland|Guatemala|Honduras|Hong Kong"
-    "|Hungary|Iceland|India|Indonesia|Iran|Iraq|Ireland|Israel|Italy|Jamaica|Japan|Jordan"
-    "|Kazakhstan|Kenya|Kuwait|Latvia|Lebanon|Liechtenstein|Lithuania|Luxembourg|Malaysia|Malta"
-    "|Mexico|Moldova|Monaco|Mongolia|Montenegro|Morocco|Mozambique|Namibia|Nepal|Netherlands"
-    "|The Netherlands|New Zealand|Nicaragua|Nigeria|North Macedonia|Northern Ireland|Norway|Oman"
-    "|Pakistan|Panama|Paraguay|Peru|Philippines|Poland|Portugal|Qatar|Romania|Russia|Saudi Arabia"
-    "|Scotland|Senegal|Serbia|Singapore|Slovakia|Slovenia|South Africa|South Korea|Spain|Sri Lanka"
-    "|Sweden|Switzerland|Taiwan|Tanzania|Thailand|Tunisia|Turkey|Türkiye|Uganda|Ukraine"
-    "|United Arab Emirates|United Kingdom|United States of America|United States|Uruguay|USA|U.S.A."
-    "|UK|Venezuela|Vietnam|Wales|Zambia|Zimbabwe"
-    "|Deutschland|Österreich|Schweiz|Suisse|Svizzera|Belgique|België|Nederland|España|Italia|Polska"
-    "|Brasil|México|Česká republika|Česko|Slovensko|Danmark|Sverige|Norge|Suomi|Magyarország"
-    "|România|Hrvatska|Slovenija|Ísland|Eesti|Türkiye|Ελλάδα|Κύπρος|Россия|Україна"
-)
-"""Countries as addresses end with them, in English and in the languages of the country."""
-COUNTRY = re.compile(rf"(?:{COUNTRIES.replace('.', '[.]')})(?!\w)", re.IGNORECASE)
-
-_ENDS_WITH_COUNTRY = re.compile(rf" (?:{COUNTRIES.replace('.', '[.]')})\Z", re.IGNORECASE)
-_ENDS_WITH_REGION = re.compile(r"[a-zß-öø-ÿ] [A-Z]{2,3}\Z")
-
 _ANNOUNCED = re.compile(
     r"(?:\baddress(?:es)?\b|\blocated\b|\blive[sd]? (?:at|in|on)\b|\blives (?:at|in|on)\b"
     r"|\bresid(?:es|ing|ent) (?:at|of)\b"
@@ -92,22 +36,14 @@ _ANNOUNCED = re.compile(
     r"|\breside\b|\bvive en\b"
     r"|\bindirizzo\b|\bresidenza\b|\babita\b|\bendereço\b|\bmorada\b|\bmora n[ao]\b"
     r"|\bzamieszka\w+|\bwoont\b|\bbydliště\b"
-    r"|\bosoite\b|\bcím\b|\bадрес\w*|\bпрожива\w+)[^\n.!?]{0,40}\s{0,8}\Z",
+    r"|\bosoit\w+|\bcím\w*|\badres\w*|\bbydl\w+|\bmieszka\w+|\bwohne\b|\babito\b|\bmoro\b"
+    r"|\bvivo en\b|\blocuiesc\b|\bbo[rd] (?:på|i)\b|\basun\b"
+    r"|\bадрес\w*|\bпрожива\w+)[^\n.!?]{0,40}\s{0,8}\Z",
     re.IGNORECASE,
 )
-_NUMBER_BEFORE = re.compile(r"(?<![\w.,/$€£%#-])\d{1,6}[A-Za-z]?,? \Z")
-_TYPE_BEFORE = re.compile(
-    r"(?:(?:^|(?<=\s))(?:ul|pl|al|os|ulica|plac|aleja|osiedle|rue|avenue|av|boulevard|bd|place"
-    r"|chemin"
-    r"|via|viale|vicolo|piazza|corso|largo|strada|contrada|borgo|rotonda|calle|c|avenida|avda|plaza"
-    r"|paseo|camino|rua|travessa|praça|estrada|alameda|viaduto|náměstí|třída|ulice)\.?[ ]"
-    r"|(?:flat|studio|apt|apartment|unit|suite|room)\.?[ ]\w{1,5},?(?:[ ]|[ ]?\n[ ]{0,4}))\Z",
-    re.IGNORECASE,
-)
-"""What may stand before a piece of an address: the kind of street, a flat."""
-_CORNER_BEFORE = re.compile(rf"(?:the )?corner of (?:{_WORDS} and )?\Z")
-_CORNER_AFTER = re.compile(rf"(?: (?:[Ss]t|[Ss]tr|[Ss]treet)\.?)? and {_WORDS}")
-_JOIN = re.compile(r"[\s,;.:>?|*()/#-]{0,16}")
+_CORNER_BEFORE = re.compile(rf"(?:the )?corner of (?:{WORDS} and )?\Z")
+_CORNER_AFTER = re.compile(rf"(?: (?:[Ss]t|[Ss]tr|[Ss]treet)\.?)? and {WORDS}")
+_JOIN = re.compile(rf"[\s,;.:>?|*()/#-]{{0,16}}(?:(?:{MARK}|(?i:{UNIT_WORDS})\b\.?)[ .#]{{0,3}})?")
 
 
 def shaped_addresses(text: str) -> Iterator[Finding]:
@@ -122,6 +58,17 @@ def shaped_addresses(text: str) -> Iterator[Finding]:
             yield Finding(start, end, ENTITY, ANNOUNCED, "shaped_addresses")
 
 
+def typed_addresses(text: str) -> Iterator[Finding]:
+    """A word for street, in any of many languages, with a name and a number, or with what else
+    speaks for an address."""
+    for match in parts.TYPED.finditer(text):
+        start, street = match.span()
+        end, sure = tail(text, street)
+        sure = bool(sure or match["mark"] or match["none"] or match["grid"])
+        if sure or (match["number"] and match["sure"]):
+            yield Finding(start, end, ENTITY, SHAPED if sure else PLAUSIBLE, "typed_addresses")
+
+
 def tail(text: str, end: int) -> tuple[int, bool]:
     """Where the address of a street that ends at `end` ends, and whether what follows could
     hardly follow anything else: a flat's number, a region with its postcode, a postcode with its
@@ -129,86 +76,133 @@ def tail(text: str, end: int) -> tuple[int, bool]:
     stop = min(len(text), end + REACH)
     at, kept, sure = end, end, False
     seen: list[str] = []
+    before = text[max(0, end - 12) : end]
+    if parts.ENDS_WITH_ZIP.search(before):
+        seen.append("zip")
+    elif parts.ENDS_WITH_REGION.search(before):
+        seen.append("region")
     for _ in range(8):
+        if goes_on := parts.TOWN_GOES_ON.match(text, at, stop):
+            kept = goes_on.end() if kept == at else kept
+            at = goes_on.end()
         gap = _BREAK.match(text, at, stop)
         if gap is None:
             break
-        kind, match = _element(text, gap.end(), stop)
         loose = "," not in gap[0] and "\n" not in gap[0]
-        last = seen[-1] if seen else ""
-        if match is None or not _may_follow(kind, seen, loose):
+        kind, match = _element(text, gap.end(), stop, seen, loose)
+        if match is None:
             break
-        at = match.end()
-        # A town alone may be anything with a capital letter: what follows it decides.
-        if kind != "town" or (last == "zip" and "town" not in seen):
-            kept = at
+        last = seen[-1] if seen else ""
         sure |= (
             kind in ("unit", "zip and town")
             or (kind == "zip" and last in ("region", "country"))
             or (kind == "country" and last == "zip")
             or (kind == "region" and last == "town" and "zip" in seen)
+            or (kind == "region and zip" and last == "town")
         )
+        at = match.end()
+        # A town alone may be anything with a capital letter: what follows it decides.
+        if kind != "town" or (last == "zip" and "town" not in seen):
+            kept = at
         seen.append(kind)
     return kept, sure
 
 
-def _may_follow(kind: str, seen: Sequence[str], loose: bool) -> bool:
+def _may_follow(kind: str, match: re.Match[str], seen: Sequence[str], loose: bool) -> bool:
     """Whether an element may stand after those seen; `loose`: no comma or line end before it."""
     last = seen[-1] if seen else ""
     if kind == "town":
-        return seen.count("town") < 2 and not (loose and last not in ("", "unit"))
+        return seen.count("town") < 2 and not (loose and last not in ("", "unit", "zip"))
     if kind == "zip":
-        return "zip" not in seen and not (loose and not last)
+        lettered = parts.LETTERED_ZIP.match(match[0])
+        return "zip" not in seen and not (loose and not last and not lettered)
+    if kind == "region and zip":
+        return not loose or last == "town"
+    if kind == "short zip":
+        return not loose and not last
+    if kind == "asian zip":
+        return last in ("town", "region")
     if kind == "region":
         return last in ("town", "unit", "zip and town")
     return True
 
 
 _ELEMENTS = (
-    ("unit", _UNIT),
-    ("country", COUNTRY),
-    ("zip and town", _ZIP_FIRST),
-    ("zip", _ZIP),
-    ("region", _REGION),
-    ("town", _TOWN),
+    ("unit", parts.UNIT),
+    ("house", parts.HOUSE_MARK),
+    ("house", parts.NO_NUMBER),
+    ("house", parts.QUARTER),
+    ("country", parts.COUNTRY),
+    ("named region", parts.NAMED_REGION),
+    ("province", parts.PROVINCE),
+    ("region and zip", parts.REGION_AND_ZIP),
+    ("zip and town", parts.ZIP_FIRST),
+    ("asian zip", parts.ASIAN_ZIP),
+    ("zip", parts.ZIP),
+    ("short zip", parts.SHORT_ZIP),
+    ("region", parts.REGION),
+    ("town", parts.TOWN),
 )
 
 
-def _element(text: str, at: int, stop: int) -> tuple[str, re.Match[str] | None]:
+def _element(
+    text: str, at: int, stop: int, seen: Sequence[str], loose: bool
+) -> tuple[str, re.Match[str] | None]:
+    """The first kind of element that stands at `at` and may follow those seen."""
     for kind, pattern in _ELEMENTS:
         match = pattern.match(text, at, stop)
-        if match and kind == "town" and " " in match[0]:
-            if _ENDS_WITH_COUNTRY.search(match[0]):
+        if match is None:
+            continue
+        if kind == "town" and " " in match[0]:
+            if parts.ENDS_WITH_COUNTRY.search(match[0]):
                 return "country", match
-            if _ENDS_WITH_REGION.search(match[0]):
+            if parts.ENDS_WITH_REGION.search(match[0]):
                 return "region", match
-        if match:
+        if _may_follow(kind, match, seen, loose):
             return kind, match
     return "", None
+
+
+PASSES = 2
+"""How often pieces are grown and joined: what two pieces make together may go on."""
 
 
 def whole_addresses(text: str, pieces: Iterable[Finding]) -> list[Finding]:
     """Pieces of addresses grown by what belongs to them, and joined where they touch.
 
     The places among the pieces (LOCATION) become part of the address that they touch."""
-    streets: list[Finding] = []
-    places: list[Finding] = []
-    for piece in pieces:
-        if piece.entity == ENTITY:
-            start = piece.start
-            for pattern, reach in ((_TYPE_BEFORE, 24), (_NUMBER_BEFORE, 10), (_TYPE_BEFORE, 24)):
-                before = pattern.search(text, max(0, start - reach), start)
-                start = before.start() if before else start
-            end, _ = tail(text, piece.end)
-            corner = _CORNER_BEFORE.search(text, max(0, start - 80), start)
-            if corner:
-                other = _CORNER_AFTER.match(text, end, end + 80)
-                start, end = corner.start(), other.end() if other else end
-            streets.append(Finding(start, end, ENTITY, piece.score, piece.recognizer))
-        else:
-            places.append(piece)
+    found = list(pieces)
+    for _ in range(PASSES):
+        found = _joined(text, [_grown(text, f) if f.entity == ENTITY else f for f in found])
+    return found
+
+
+_BEFORE = (
+    (parts.STREET_BEFORE, 60),
+    (parts.KIND_BEFORE, 24),
+    (parts.NUMBER_BEFORE, 16),
+    (parts.KIND_BEFORE, 24),
+)
+"""What may stand before a piece of an address, and how far back it may begin."""
+
+
+def _grown(text: str, piece: Finding) -> Finding:
+    """A piece with the house, flat or kind of street before it, and its tail."""
+    start = piece.start
+    for pattern, reach in _BEFORE:
+        before = pattern.search(text, max(0, start - reach), start)
+        start = before.start() if before else start
+    end, _ = tail(text, piece.end)
+    corner = _CORNER_BEFORE.search(text, max(0, start - 80), start)
+    if corner:
+        other = _CORNER_AFTER.match(text, end, end + 80)
+        start, end = corner.start(), other.end() if other else end
+    return replace(piece, start=start, end=end)
+
+
+def _joined(text: str, pieces: Iterable[Finding]) -> list[Finding]:
     joined: list[Finding] = []
-    for piece in sorted([*streets, *places], key=lambda f: (f.start, f.end)):
+    for piece in sorted(pieces, key=lambda f: (f.start, f.end)):
         last = joined[-1] if joined else None
         if last and _together(text, last, piece):
             entity = ENTITY if ENTITY in (last.entity, piece.entity) else piece.entity

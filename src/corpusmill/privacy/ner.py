@@ -14,7 +14,8 @@ from itertools import takewhile
 from typing import Literal
 
 from corpusmill.errors import UsageError, one_of
-from corpusmill.privacy.addresses import COUNTRY, shaped_addresses, whole_addresses
+from corpusmill.privacy.address_parts import COUNTRY
+from corpusmill.privacy.addresses import shaped_addresses, typed_addresses, whole_addresses
 from corpusmill.privacy.finding import PLAUSIBLE, Finding
 from corpusmill.privacy.ner_jieba import JiebaNames, check_jieba
 from corpusmill.privacy.ner_rampart import Rampart, Word, model_folder
@@ -109,6 +110,7 @@ class NameFinder:
             *(f for f in others if f.entity == "STREET_ADDRESS"),
             *self._streets.find(text),
             *shaped_addresses(text),
+            *typed_addresses(text),
         ]
         located = whole_addresses(text, pieces)
         streets = [f for f in located if f.entity == "STREET_ADDRESS"]

@@ -25,7 +25,7 @@ PARTICLES = frozenset(
 
 _PERSON_GAP = re.compile(r"[ \t\u00a0]{1,2}|-|['’]|\.-?|\.[ \t\u00a0]")
 _ADDRESS_GAP = re.compile(
-    r"[ \t\u00a0]*[,;.:/#()–-]?[ \t\u00a0]*(?:\n[ \t>?|#*,]{0,12})?[.,]?[ \t]*"
+    r"[ \t\u00a0]*[,;.:/#()'’–-]?[ \t\u00a0]*(?:\n[ \t>?|#*,]{0,12})?[.,]?[ \t]*"
 )
 _CAPITAL = re.compile(r"(?<![\w'’@./-])(?!I\b)[^\W\d_a-z]\w", re.UNICODE)
 _STREET_WORD = re.compile(
