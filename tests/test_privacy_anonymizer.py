@@ -20,7 +20,7 @@ from corpusmill.privacy.entities import ENTITIES
 from corpusmill.privacy.finding import Finding
 from corpusmill.privacy.national import make, valid, write
 from corpusmill.privacy.national_numbers import NATIONAL_NUMBERS
-from corpusmill.privacy.pseudonyms import fictitious_spans, is_fictitious, pseudonym, value_hash
+from corpusmill.privacy.pseudonyms import fictitious, fictitious_spans, pseudonym, value_hash
 from corpusmill.privacy.recognizers import Scanner
 
 KEY = b"sixteen bytes or more"
@@ -70,6 +70,11 @@ class Machine:
 
 
 SCANNER = Scanner()
+
+
+def is_fictitious(entity: str, text: str, start: int, end: int, key: bytes) -> bool:
+    (answer,) = fictitious(text, [Finding(start, end, entity)], key)
+    return answer
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +142,10 @@ def test_pseudonyms_keep_the_shape_and_lie_in_reserved_ranges() -> None:
         ("CREDIT_CARD", "4007070753690781", "4007-0707-5369-0781"),
         ("IBAN_CODE", "GB56HXDO88167774656119", "gb56 hxdo 8816 7774 6561 19"),
         ("IP_ADDRESS", "2a00:1450::e", "2A00:1450:0:0:0:0:0:E"),
+        ("IBAN_CODE", "GB56 HXDO 8816", "GB56\u2009HXDO\u20138816"),
+        ("EMAIL_ADDRESS", "jos\u00e9@mail.net", "JOSE\u0301@MAIL.NET"),
+        ("PERSON", "Jos\u00e9", "Jose\u0301"),
+        ("PHONE_NUMBER", "+45 32 12 34 56", "0045 3212 3456"),
         ("US_SSN", "536-22-8145", "536 22 8145"),
         ("MAC_ADDRESS", "3C-22-FB-0A-19-7E", "3c22.fb0a.197e"),
     ],
@@ -149,8 +158,15 @@ def test_spellings_of_one_value_have_one_pseudonym(entity: str, one: str, other:
 
 
 def test_a_national_and_an_international_spelling_of_a_phone_number_are_one_person() -> None:
-    national = pseudonym("PHONE_NUMBER", "07700 921 916", KEY)
-    assert pseudonym("PHONE_NUMBER", "+44 7700 921 916", KEY) == f"+1 {national}"
+    for home, abroad in (
+        ("07700 921 916", "+44 7700 921 916"),
+        ("32 12 34 56", "+45 32 12 34 56"),
+        ("(212) 736-5000", "+1 212 736 5000"),
+        ("06 30 123 4567", "+36 30 123 4567"),
+        ("8 (912) 345-67-89", "+7 912 345 67 89"),
+    ):
+        national = pseudonym("PHONE_NUMBER", home, KEY)
+        assert pseudonym("PHONE_NUMBER", abroad, KEY) == f"+1 {national}"
 
 
 @pytest.mark.parametrize("entity", [e for e in VALUES if e not in ("IP_ADDRESS", "MAC_ADDRESS")])
@@ -346,6 +362,48 @@ def test_numbers_beside_or_around_a_reserved_one_do_not_hide_behind_it() -> None
     for nobodys in ("212-555-0123", "+1 415-555-0199", "(650) 555-0100"):
         text = f"call {nobodys} now"
         assert machine.anonymize(text) == (text, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("card NO00 4007 0707 5369 0781 ok", "4007 0707"),
+        ("driver's license: AA0012345678", "0012345678"),
+        ("driving licence no. AB00 1234 5678 90", "1234 5678"),
+    ],
+)
+def test_two_letters_and_zeros_before_a_number_do_not_hide_it(text: str, value: str) -> None:
+    after, counts = Machine("pseudonym", KEY).anonymize(text)
+    assert value not in after
+    assert counts.total() == 1
+
+
+@pytest.mark.parametrize("name", ["Ben", "Don Ed", "Van Dyke", "Al", "M. Dupont", "E. Pan"])
+def test_a_name_that_looks_like_a_particle_goes(name: str) -> None:
+    made = pseudonym("PERSON", name, KEY)
+    assert not set(re.findall(r"\w+", name)) & set(re.findall(r"\w+", made))
+    assert pseudonym("PERSON", made, KEY) == made
+
+
+@pytest.mark.parametrize("entity", ENTITIES)
+@pytest.mark.parametrize(
+    "value",
+    [
+        "x",
+        "12:34",
+        "086.121.097.248",
+        "3C-22-FB-0A-19-7E-11",
+        "1" * 29,
+        "2001:db8::%eth0/64",
+        "\u00bd",
+    ],
+)
+def test_what_a_recipes_recognizers_call_an_entity_may_have_any_shape(
+    entity: str, value: str
+) -> None:
+    made = pseudonym(entity, value, KEY)
+    assert is_fictitious(entity, made, 0, len(made), KEY)
+    assert value_hash(entity, value, KEY) == value_hash(entity, value, KEY)
 
 
 def test_each_entity_can_have_a_method_of_its_own() -> None:

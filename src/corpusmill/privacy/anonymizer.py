@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 from corpusmill.privacy.entities import precedence
 from corpusmill.privacy.finding import Finding, Span
 from corpusmill.privacy.pseudonyms import (
-    is_fictitious,
-    is_placeholder,
+    fictitious,
     mask,
+    placeholders,
     pseudonym,
     value_hash,
 )
@@ -113,16 +113,15 @@ class Anonymizer:
     def _chosen(self, text: str, findings: Iterable[Finding]) -> list[Finding]:
         """Those that are somebody's, without overlaps, in the order of the text. What is kept
         covers nothing that is to go."""
-        real = [f for f in findings if f.start < f.end and not self._anonymous(text, f)]
+        some = [f for f in findings if f.start < f.end]
+        if self._key is not None and self._pseudonymous:
+            nobodys = fictitious(text, some, self._key)
+        else:
+            nobodys = placeholders(text, some)
+        real = [f for f, anonymous in zip(some, nobodys, strict=True) if not anonymous]
         going = resolve_overlaps(f for f in real if self.method_of(f.entity) != "keep")
         kept = resolve_overlaps(f for f in real if self.method_of(f.entity) == "keep")
         return sorted([*going, *_clear_of(kept, going)], key=lambda f: f.start)
-
-    def _anonymous(self, text: str, finding: Finding) -> bool:
-        """Whether what was found is nobody's, or was written by an earlier pass."""
-        if self._key is not None and self._pseudonymous:
-            return is_fictitious(finding.entity, text, finding.start, finding.end, self._key)
-        return is_placeholder(text, finding.start, finding.end)
 
     def _change(self, text: str, finding: Finding) -> "_Change":
         placeholder = mask(finding.entity)
@@ -206,11 +205,11 @@ class _Text:
 
     def _widened(self, change: _Change) -> Span:
         """The stretch, with all of the edits that it touches with a part."""
+        first = bisect_right(self._edits, change.start, key=lambda edit: edit.end)
+        last = bisect_left(self._edits, change.end, key=lambda edit: edit.start)
         start, end = change.start, change.end
-        for edit in self._edits[bisect_right(self._edits, start, key=lambda e: e.end) :]:
-            if edit.start >= change.end:
-                break
-            start, end = min(start, edit.start), max(end, edit.end)
+        if first < last:
+            start, end = min(start, self._edits[first].start), max(end, self._edits[last - 1].end)
         return start, end
 
     def finish(self) -> bool:

@@ -23,7 +23,7 @@ import re
 import string
 from collections.abc import Callable, Iterator
 
-from corpusmill.privacy.checks import digits_of, luhn_digit
+from corpusmill.privacy.checks import IBAN_LENGTHS, digits_of, luhn_digit
 from corpusmill.privacy.finding import Span
 from corpusmill.privacy.national import valid
 from corpusmill.privacy.national_numbers import NATIONAL_NUMBERS
@@ -96,6 +96,7 @@ def phone(value: str, number: int) -> str:
 
 
 _NO_ISSUER = "9999"
+_LEAST_CARD_DIGITS = 12
 
 
 def _failing_digit(digits: str) -> str:
@@ -103,16 +104,18 @@ def _failing_digit(digits: str) -> str:
     return str((luhn_digit(digits) + 1) % 10)
 
 
-def card(value: str, number: int) -> str:
-    """A number of the same length and grouping."""
+def card(value: str, number: int) -> str | None:
+    """A number of the same length and grouping; None for what is no card number."""
     length = len(digits_of(value))
+    if length < _LEAST_CARD_DIGITS:
+        return None
     body = _NO_ISSUER + _digits_below(number, length - len(_NO_ISSUER) - 1)
     return _into_groups(body + _failing_digit(body), value)
 
 
 def iban(value: str, number: int) -> str:
-    """The country, 00, and random characters in the same groups."""
-    return value[:2].upper() + "00" + fill(value[4:].upper(), number)
+    """The country, 00, and random characters in the same groups, with spaces between them."""
+    return value[:2].upper() + "00" + fill(re.sub(r"\W+", " ", value[4:]).upper(), number)
 
 
 def wallet(value: str, number: int) -> str:
@@ -120,11 +123,13 @@ def wallet(value: str, number: int) -> str:
     return "1Fictitious" + fill("a" * 23, number)
 
 
-def mac_address(value: str, number: int) -> str:
-    """In the spelling of the value."""
+def mac_address(value: str, number: int) -> str | None:
+    """In the spelling of the value; None for another number of digits."""
     digits = f"00005e0053{number % 256:02x}"
+    if len(alphanumerics(value)) != len(digits):
+        return None
     rest = iter(digits if value.lower() == value else digits.upper())
-    return "".join(c if c in ":-." else next(rest) for c in value)
+    return "".join(next(rest) if c.isalnum() else c for c in value)
 
 
 def ip_address(value: str, number: int) -> str:
@@ -229,14 +234,32 @@ def plain_email(value: str) -> str:
 
 
 def phone_digits(value: str) -> str:
-    """The last nine digits, without an extension: +44 7700 900123 and 07700 900123 are one."""
-    number = re.split(r"(?i)x|e|;|#", value.replace("(0)", ""), maxsplit=1)[0]
-    return digits_of(number)[-9:]
+    """The last nine digits, without country, trunk prefix and extension: +44 7700 900123 and
+    07700 900123 are one, +45 12 34 56 78 and 12 34 56 78 as well."""
+    number = re.split(r"(?i)x|e|;|#", value.replace("(0)", ""), maxsplit=1)[0].strip()
+    digits = digits_of(number)
+    if number[:1] == "+" or digits.startswith("00"):
+        digits = digits.lstrip("0")
+        codes = _country_codes()
+        digits = next((digits[n:] for n in (1, 2, 3) if digits[:n] in codes), digits)
+    return (digits.lstrip("0") or digits)[-9:]
+
+
+@functools.cache
+def _country_codes() -> frozenset[str]:
+    """Those of E.164, without the sign; none begins with another."""
+    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
+
+    return frozenset(map(str, COUNTRY_CODE_TO_REGION_CODE))
 
 
 def plain_address(value: str) -> str:
-    """An IP address in its one canonical form, without zone and prefix."""
-    return str(ipaddress.ip_address(re.split("[%/]", value)[0]))
+    """An IP address in its one canonical form, without zone and prefix; what is none in small
+    letters."""
+    try:
+        return str(ipaddress.ip_address(re.split("[%/]", value)[0]))
+    except ValueError:  # a recognizer of the recipe's own may call anything so
+        return value.lower()
 
 
 _CARD = re.compile(
@@ -249,7 +272,6 @@ _RESERVED = re.compile(
     r"user-[0-9a-f]{10}@example\.org(?![A-Za-z0-9-]|\.[A-Za-z])"
     r"|[a-z][a-z0-9+.-]{1,20}://example\.org/[0-9a-f]{10}(?![\w/?#&%=@:-])"
     r"|(?<![\d+-])(?:\+1[ .-])?(?:\(?[23467](?!00|11)[0-8]\d\)?[ .-])?555[ .-]01\d\d(?!\d)"
-    r"|(?<![A-Za-z0-9])[A-Z]{2}00(?:[ \u00a0-]?[A-Z0-9]){8,34}(?![A-Za-z0-9])"
     r"|1Fictitious[a-z]{23}|<[A-Z_]{3,40}(?:-[a-z]{10})?>"
     r"|00([:-])00\1(?i:5e)\1(?:00)\1(?:53)\1[0-9A-Fa-f]{2}|0000\.5[eE]00\.53[0-9A-Fa-f]{2}"
     r"|(?<![\d.])(?:192\.0\.2|198\.51\.100|203\.0\.113)\.\d{1,3}(?:/\d{1,3})?(?!\d)"
@@ -259,6 +281,13 @@ _RESERVED = re.compile(
     r"|(?<![\w./-])(?:18[0-4]\d([./-])[01]\d\2[0-3]\d|[01]\d([./-])[01]\d\3\s?18[0-4]\d)(?!\d)"
 )
 """Word boundaries are left out where a pseudonym must be known again wherever it was put."""
+_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}00")
+_ACCOUNTS = {
+    country: re.compile(rf"(?: ?[A-Z0-9]){{{length - 4}}}(?![A-Za-z0-9])")
+    for country, length in IBAN_LENGTHS.items()
+}
+"""What follows country and check digits: as long as the country has it, or a licence or a card
+beside two letters and 00 would pass for one."""
 
 
 def reserved_spans(text: str, start: int, end: int) -> Iterator[Span]:
@@ -269,3 +298,7 @@ def reserved_spans(text: str, start: int, end: int) -> Iterator[Span]:
         digits = _NOT_A_DIGIT.sub("", match[0])
         if digits.startswith(_NO_ISSUER) and _failing_digit(digits[:-1]) == digits[-1]:
             yield match.span()
+    for match in _IBAN.finditer(text, start, end):
+        account = _ACCOUNTS.get(match[0][:2])
+        if account and (rest := account.match(text, match.end(), end)):
+            yield match.start(), rest.end()

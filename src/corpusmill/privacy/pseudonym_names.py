@@ -7,6 +7,7 @@ ones by their syllables, and are left alone when they are found again.
 """
 
 import re
+import unicodedata
 from collections.abc import Callable
 
 from corpusmill.privacy.finding import Span
@@ -39,14 +40,18 @@ _WORD = re.compile(
     r"|[^\s\d_,.;:!?()\[\]{}<>\"“”„«»‘/\\|@&+*=#%~^$\-\u2010-\u2014\u3400-\u9fff\uf900-\ufaff]+"
 )
 """What stands between spaces and signs; characters of Chinese without spaces apart."""
-_NOT_A_NAME = frozenset(
+_PARTICLES = frozenset(
     "de da do dos das du di del della dei la le les el los las al van von der den dem vom zu zum"
-    " zur ten ter te bin bint ibn ben abu and und et y e i og och en ed a the of af av"
-    " mr mrs ms miss mx dr prof professor doctor sir dame lady lord rev herr herrn frau m mme mlle"
-    " madame monsieur sr sra srta señor señora don doña sig signor signora pan pani jr junior"
-    " senior ii iii iv phd md".split()
+    " zur ten ter te bin bint ibn ben abu and und et y e i og och en ed a the of af av don pan pani"
+    " sig m".split()
 )
-"""Particles, titles and words between names: they stay."""
+"""They stay in small letters; otherwise they may be names: Ben, Don, Ed, Van."""
+_TITLES = frozenset(
+    "mr mrs ms miss mx dr prof professor doctor sir dame lady lord rev herr herrn frau mme mlle"
+    " madame monsieur sr sra srta señor señora doña signor signora jr junior senior ii iii iv"
+    " phd md".split()
+)
+"""They stay in any case."""
 _POSSESSIVE = re.compile(r"['’]s?\Z", re.IGNORECASE)
 
 
@@ -66,7 +71,8 @@ def person(value: str, keyed: KeyedNumber) -> str:
         word, end = match[0], ""
         if possessive := _POSSESSIVE.search(word):
             word, end = word[: possessive.start()], possessive[0]
-        if word.casefold() in _NOT_A_NAME or _FICTITIOUS_WORD.fullmatch(word):
+        word = unicodedata.normalize("NFKC", word)
+        if word in _PARTICLES or word.casefold() in _TITLES or _FICTITIOUS_WORD.fullmatch(word):
             return match[0]
         if "\u3400" <= word[:1] <= "\ufaff" and _WORD.fullmatch(word):
             return _chinese(word, keyed)

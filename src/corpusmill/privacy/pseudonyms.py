@@ -12,13 +12,16 @@ Some ranges are small (an IPv4 pseudonym is one of 762): different values may sh
 import functools
 import hmac
 import re
-from collections.abc import Callable, Iterator
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 
 from corpusmill.privacy import pseudonym_formats as formats
 from corpusmill.privacy import pseudonym_names as names
 from corpusmill.privacy.checks import digits_of
 from corpusmill.privacy.context import PLACEHOLDER
-from corpusmill.privacy.finding import Span
+from corpusmill.privacy.finding import Finding, Span
 from corpusmill.privacy.pseudonym_formats import alphanumerics
 
 REACH = 96
@@ -33,15 +36,17 @@ def pseudonym(entity: str, value: str, key: bytes) -> str:
     if entity == "PERSON":
         return names.person(value, functools.partial(_number, key))
     number = _number(key, f"{entity}\0{_normalised(entity, value)}")
+    made = None
+    if entity in ("US_SSN", "US_ITIN"):
+        made = formats.social_security_number(value, number)
     if entity in formats.NATIONAL_ENTITIES:
-        made = None
-        if entity in ("US_SSN", "US_ITIN"):
-            made = formats.social_security_number(value, number)
         made = made or formats.national(value, number, functools.partial(_number, key))
-        if made is not None:
-            return made
-    write = _WRITERS.get(entity)
-    return write(value, number) if write else f"{mask(entity)[:-1]}-{_letters(number)}>"
+    elif write := _WRITERS.get(entity):
+        made = write(value, number)
+    # Recognizers of a recipe's own may call anything a card; its shape may then be nobody's range.
+    if made is None or (0, len(made)) not in fictitious_spans(made, key=key):
+        return f"{mask(entity)[:-1]}-{_letters(number)}>"
+    return made
 
 
 def mask(entity: str) -> str:
@@ -54,25 +59,54 @@ def value_hash(entity: str, value: str, key: bytes) -> str:
     return f"{_number(key, f'hash/{entity}/{_normalised(entity, value)}'):064x}"[:HASH_CHARACTERS]
 
 
-def is_placeholder(text: str, start: int, end: int) -> bool:
-    """Whether the stretch lies in what masking wrote."""
-    around = max(0, start - REACH), end + REACH
-    return any(
-        span.start() <= start and end <= span.end() for span in PLACEHOLDER.finditer(text, *around)
+def placeholders(text: str, findings: Sequence[Finding]) -> list[bool]:
+    """Of each finding, whether it lies in what masking wrote."""
+    spans = (
+        match.span()
+        for window in _around(text, findings)
+        for match in PLACEHOLDER.finditer(text, *window)
+    )
+    return _inside(spans, findings)
+
+
+def fictitious(text: str, findings: Sequence[Finding], key: bytes) -> list[bool]:
+    """Of each finding, whether it lies in a value that is reserved for examples or has been made up
+    here: nobody's. A stretch that holds more than such a value does not."""
+    windows = _around(text, findings)
+    spans = (span for window in windows for span in fictitious_spans(text, *window, key=key))
+    return [
+        inside or _is_fictitious(finding.entity, text[finding.start : finding.end], key)
+        for finding, inside in zip(findings, _inside(spans, findings), strict=True)
+    ]
+
+
+def _is_fictitious(entity: str, value: str, key: bytes) -> bool:
+    """The value alone: what stands around it does not make a whole pseudonym another value."""
+    return (0, len(value)) in fictitious_spans(value, key=key) or (
+        entity == "PERSON" and pseudonym(entity, value, key) == value
     )
 
 
-def is_fictitious(entity: str, text: str, start: int, end: int, key: bytes) -> bool:
-    """Whether the stretch lies in a value that is reserved for examples or has been made up here:
-    nobody's. A stretch that holds more than such a value is not."""
-    value = text[start:end]
-    # Alone first: what stands around it does not make a whole pseudonym another value.
-    if (0, len(value)) in fictitious_spans(value, key=key):
-        return True
-    around = max(0, start - REACH), min(len(text), end + REACH)
-    if any(a <= start and end <= b for a, b in fictitious_spans(text, *around, key=key)):
-        return True
-    return entity == "PERSON" and pseudonym(entity, value, key) == value
+def _around(text: str, findings: Iterable[Finding]) -> list[Span]:
+    """The stretches around findings, joined where they overlap: no character is looked at twice,
+    however many findings there are."""
+    windows: list[Span] = []
+    for finding in sorted(findings, key=lambda f: f.start):
+        start, end = max(0, finding.start - REACH), min(len(text), finding.end + REACH)
+        if windows and start <= windows[-1][1]:
+            windows[-1] = windows[-1][0], max(end, windows[-1][1])
+        else:
+            windows.append((start, end))
+    return windows
+
+
+def _inside(spans: Iterable[Span], findings: Iterable[Finding]) -> list[bool]:
+    """Of each finding, whether one of the spans covers it."""
+    ordered = sorted(spans)
+    starts = [start for start, _ in ordered]
+    reached = list(accumulate((end for _, end in ordered), max))
+    places = ((bisect_right(starts, f.start), f.end) for f in findings)
+    return [place > 0 and end <= reached[place - 1] for place, end in places]
 
 
 def fictitious_spans(
@@ -96,8 +130,8 @@ def _letters(number: int) -> str:
 
 
 def _normalised(entity: str, value: str) -> str:
-    """What makes two spellings one value."""
-    return _NORMALISERS.get(entity, alphanumerics)(value)
+    """What makes two spellings one value; an accent may be a character of its own or not."""
+    return _NORMALISERS.get(entity, alphanumerics)(unicodedata.normalize("NFKC", value))
 
 
 _NORMALISERS: dict[str, Callable[[str], str]] = {
@@ -116,7 +150,7 @@ _NORMALISERS: dict[str, Callable[[str], str]] = {
 }
 """By entity; of any other the letters and digits count, in small letters."""
 
-_WRITERS: dict[str, Callable[[str, int], str]] = {
+_WRITERS: dict[str, Callable[[str, int], str | None]] = {
     "EMAIL_ADDRESS": formats.email,
     "URL": formats.url,
     "PHONE_NUMBER": formats.phone,

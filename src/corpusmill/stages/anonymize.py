@@ -44,7 +44,7 @@ class Anonymize(NarrowStage):
     """
 
     name = "anonymize"
-    version = 2
+    version = 3
     isolated = True
     batch_rows = 64
     secret_settings: ClassVar[tuple[str, ...]] = ("key",)
