@@ -36,7 +36,8 @@ class Literal:
     """A word or sign that makes a place a candidate."""
 
     text: str
-    """Letters of ASCII match in either case; others in lower, upper and title case."""
+    """Letters of ASCII match in either case; others in lower, upper and title case and
+    with a first capital."""
     left: bool = True
     """No letter or digit of ASCII may stand before it, unless it begins with a sign."""
     right: bool = False
@@ -50,7 +51,7 @@ class Literal:
 
     def spellings(self) -> set[bytes]:
         """The byte strings to look for, ASCII letters folded."""
-        forms = {self.text.lower(), self.text.upper(), self.text.title()}
+        forms = {self.text.lower(), self.text.upper(), self.text.title(), self.text.capitalize()}
         return {_fold(form.encode()) for form in forms}
 
     def flags(self) -> int:

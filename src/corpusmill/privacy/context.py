@@ -8,9 +8,10 @@ BEFORE, AFTER = 80, 32
 _LETTER = "0-9A-Za-z\u00c0-\u024f\u0370-\u04ff"
 """Letters and digits of scripts that put spaces between words. Others have no word boundaries."""
 
-NUMBER_GOES_ON_BEFORE = re.compile(rf"[{_LETTER}_@%$€£]\Z|[0-9A-Za-z][-./,:+]\Z(?<!:)|\d:\Z")
-NUMBER_GOES_ON_AFTER = re.compile(rf"[{_LETTER}_@%]|[-./,:+][0-9A-Za-z]")
-"""Beside a stretch: it is part of a longer number, word or path."""
+_GOES_ON_BEFORE = re.compile(rf"[{_LETTER}@%$€£]\Z|[{_LETTER}]_+\Z|[0-9A-Za-z][-./+]\Z|\d[,:]\Z")
+_GOES_ON_AFTER = re.compile(rf"[{_LETTER}@%]|_+[{_LETTER}]|[-./:+][0-9A-Za-z]|,\d")
+"""Beside a stretch: it is part of a longer number, word or path. A `_` that no letter follows is
+Markdown's, a comma between a name and a number parts the cells of a table."""
 
 PLACEHOLDER = re.compile(r"<[A-Z_]{3,40}(?:-[a-z]{10})?>")
 """What masking and pseudonyms write."""
@@ -45,8 +46,8 @@ def near(
 def stands_free(text: str, start: int, end: int) -> bool:
     """Whether the span is a number or code of its own."""
     return not (
-        NUMBER_GOES_ON_BEFORE.search(text, max(0, start - 2), start)
-        or NUMBER_GOES_ON_AFTER.match(text, end, end + 2)
+        _GOES_ON_BEFORE.search(text, max(0, start - 3), start)
+        or _GOES_ON_AFTER.match(text, end, end + 3)
     )
 
 

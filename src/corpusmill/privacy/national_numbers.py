@@ -186,6 +186,8 @@ def _thai(body: str) -> str:
     return str((11 - weighted(body, range(13, 1, -1)) % 11) % 10)
 
 
+_RODNE = r"rodn\S*|r\.? ?[čc]\.?"
+_BALTIC = r"isikukood\S*|asmens kod\S*|person(?:as|al) (?:kod\S*|code)|personas|p\. ?k\."
 _CNPJ = "6543298765432"
 
 NATIONAL_NUMBERS = (
@@ -193,7 +195,7 @@ NATIONAL_NUMBERS = (
     NationalNumber(
         entity="US_SSN", distinctive=("999-99-9999",),
         near_words=("999 99 9999", "999.99.9999", "999999999"),
-        body="[0-8]99999999", check=_judge(_ssn), words="ssns?|social security|soc sec",
+        body="[0-8]99999999", check=_judge(_ssn), words="ssns?|ss ?#|ss no|social security|soc sec",
     ),
     NationalNumber(
         entity="US_ITIN", distinctive=("999-99-9999",), near_words=("999 99 9999", "999999999"),
@@ -314,7 +316,11 @@ NATIONAL_NUMBERS = (
     NationalNumber(
         entity="CZ_BIRTH_NUMBER", distinctive=("999999/9999",),
         near_words=("9999999999", "999999 9999"), body="YwD999", check=_rodne,
-        words=r"rodn\S* [čc][íi]sl\S*|r\.? ?[čc]",
+        words=_RODNE,
+    ),
+    NationalNumber(  # Until 1953, without a check digit.
+        entity="CZ_BIRTH_NUMBER", near_words=("999999/999", "999999999"), body="YwD999",
+        words=_RODNE,
     ),
     NationalNumber(
         entity="HU_TAJ", near_words=("999 999 999", "999-999-999", "999999999"), body="99999999",
@@ -362,7 +368,15 @@ NATIONAL_NUMBERS = (
     ),
     NationalNumber(
         entity="BALTIC_PERSONAL_CODE", near_words=("99999999999",), body="[1-6]YMD999",
-        check=_isikukood, words=r"isikukood\S*|asmens kod\S*|personal code",
+        check=_isikukood, words=_BALTIC,
+    ),
+    NationalNumber(  # Latvia: with the date of birth until 2017, after 32 any digits since.
+        entity="BALTIC_PERSONAL_CODE", near_words=("999999-99999", "99999999999"),
+        body="DMY[0-2]9999", words=_BALTIC,
+    ),
+    NationalNumber(
+        entity="BALTIC_PERSONAL_CODE", near_words=("999999-99999", "99999999999"),
+        body="32999999999", words=_BALTIC,
     ),
     # Eastern Europe and western Asia
     NationalNumber(
@@ -389,12 +403,12 @@ NATIONAL_NUMBERS = (
     ),
     NationalNumber(
         entity="IL_ID_NUMBER", near_words=("999999999", "99999999-9"), body="99999999", check=luhn,
-        words=r"teudat zehut|תעודת זהות|ת\.?ז\.?|israeli id",
+        words=r"teudat zehut|תעודת זהות|מספר זהות|ת\.?ז\.?|israeli id",
     ),
     # South, east and south-east Asia
     NationalNumber(
         entity="IN_AADHAAR", near_words=("999999999999", "9999-9999-9999", "9999 9999 9999"),
-        body="[2-9]9999999999", check=verhoeff, words="aadhaa?r|uidai|uid|आधार",
+        body="[2-9]9999999999", check=verhoeff, words=r"aadhaa?r|uidai|uid|आधार\S*",
     ),
     NationalNumber(
         entity="IN_PAN", near_words=("AAAAA9999A",),
@@ -428,7 +442,7 @@ NATIONAL_NUMBERS = (
     NationalNumber(
         entity="TH_TNIN", distinctive=("9-9999-99999-99-9", "9 9999 99999 99 9"),
         near_words=("9999999999999",), body="[1-8]99999999999", check=_thai,
-        words="เลขประจำตัว|thai",
+        words=r"\S*(?:เลขประจำตัว|ประชาชน)\S*|thai",
     ),
     # The southern hemisphere
     NationalNumber(

@@ -23,6 +23,7 @@ from corpusmill.privacy.candidates import (
     automaton,
     find_candidates,
 )
+from corpusmill.privacy.columns import COLUMN_NAMES, written_out
 from corpusmill.privacy.entities import ENTITIES, check_entities
 from corpusmill.privacy.finding import Finding
 from corpusmill.privacy.patterns import (
@@ -34,6 +35,7 @@ from corpusmill.privacy.patterns import (
     places,
     secrets,
 )
+from corpusmill.privacy.plain_form import in_original, plain_form
 from corpusmill.privacy.presidio import presidio_recognizers
 from corpusmill.privacy.recognizer import Recognizer
 
@@ -74,16 +76,28 @@ class Scanner:
                 by_kind[kind].append(recognizer)
             for literal in recognizer.literals:
                 wanted[literal].append(recognizer)
+        for name in COLUMN_NAMES:
+            wanted.setdefault(name, [])
+        names = frozenset(COLUMN_NAMES)
+        self._column_names = frozenset(
+            FIRST_LITERAL + number for number, literal in enumerate(wanted) if literal in names
+        )
         self._automaton: Automaton = automaton(list(wanted))
         self._recognizers = [*by_kind, *wanted.values()]
         self._presidio = presidio_recognizers(presidio) if presidio else None
 
     def find(self, text: str) -> list[Finding]:
         """Everything that recognizers find in one text; findings may overlap."""
+        plain, places = plain_form(text)
+        if places is not None:
+            return in_original(self.find(plain), places)
+        return self._find(text)
+
+    def _find(self, text: str, *, in_columns: bool = True) -> list[Finding]:
         data = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
         bounds = np.array([0, len(data)], np.int64)
         rows, _ = find_candidates(data, bounds, self._automaton)
-        return self._judge(text, data, rows, 0, len(data))
+        return self._judge(text, data, rows, 0, len(data), in_columns=in_columns)
 
     def find_all(self, texts: pa.Array) -> list[list[Finding]]:
         """The same for every text of a string array; null is as empty."""
@@ -96,11 +110,24 @@ class Scanner:
             if (counts[number] or self._presidio) and texts[number].is_valid:
                 part = rows[ends[number] - counts[number] : ends[number]]
                 text = texts[number].as_py()
-                found[number] = self._judge(text, data, part, bounds[number], bounds[number + 1])
+                plain, places = plain_form(text)
+                if places is None:
+                    found[number] = self._judge(
+                        text, data, part, bounds[number], bounds[number + 1]
+                    )
+                else:
+                    found[number] = in_original(self.find(plain), places)
         return found
 
     def _judge(
-        self, text: str, data: Bytes, candidates: Integers, begin: int, end: int
+        self,
+        text: str,
+        data: Bytes,
+        candidates: Integers,
+        begin: int,
+        end: int,
+        *,
+        in_columns: bool = True,
     ) -> list[Finding]:
         """What recognizers make of the candidates of one text, which is data[begin:end]."""
         spans = candidates[:, 1:] - begin
@@ -109,9 +136,15 @@ class Scanner:
             continued = np.concatenate([[0], continued])
             spans = spans - continued[spans]
         found: dict[Finding, None] = {}
+        names = []
         for kind, (start, stop) in zip(candidates[:, 0].tolist(), spans.tolist(), strict=True):
+            if kind in self._column_names:
+                names.append(start)
             for recognizer in self._recognizers[kind]:
                 for finding in recognizer.find(text, start, stop):
                     if finding.entity in self._entities:
                         found[finding] = None
-        return [*found, *(self._presidio.find(text) if self._presidio else ())]
+        if in_columns and names and (columns := written_out(text, names)):
+            lines, places = columns
+            found.update(dict.fromkeys(in_original(self._find(lines, in_columns=False), places)))
+        return [*found, *(self._presidio.find(text) if self._presidio and in_columns else ())]

@@ -15,15 +15,20 @@ from dataclasses import dataclass
 from corpusmill.privacy.candidates import literals
 from corpusmill.privacy.context import in_placeholder
 from corpusmill.privacy.finding import ANNOUNCED, Finding
-from corpusmill.privacy.patterns.labels import CLOSE, DIRECT, LOOSE, closes, labels
+from corpusmill.privacy.patterns.labels import CLOSE, DIRECT, LOOSE, NEXT_LINE, SIGN, closes, labels
 from corpusmill.privacy.recognizer import Recognizer
 
 _MONTHS = (
-    "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|jän|mär|mai|okt|dez|janv|févr|fév|mars|avr"
+    "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|des|jän|mär|mai|okt|dez|janv|févr|fév|mars|avr"
     "|juin|juil|août|aoû|déc|ene|abr|ago|dic|gen|mag|giu|lug|set|ott|fev|out|mei|maa|maj|sty|lut"
     "|kwi|cze|lip|sie|wrz|paź|lis|gru|tammi|helmi|maalis|huhti|touko|kesä|heinä|elo|syys|loka"
     "|marras|joulu|oca|şub|nis|haz|tem|ağu|eyl|eki|kas|ara"
-    "|янв|фев|мар|апр|мая|июн|июл|авг|сен|окт|ноя|дек"
+    "|янв|фев|мар|апр|мая|май|июн|июл|авг|сен|окт|ноя|дек|яну|юни|юли|ное|януари"
+    "|січ|лют|бер|кві|тра|чер|лип|сер|вер|жов|лис|гру"
+    "|led|úno|bře|dub|kvě|čer|srp|zář|říj|máj|jún|júl|már|ápr|szep|ian|iun|iul|noi"
+    "|sij|velj|ožu|svi|kol|ruj|stu|pro|veebr|dets|sau|vas|kov|bal|geg|bir|lie|rgp|rug|spa"
+    "|agu|ogos|ιαν|φεβ|μαρ|απρ|μαΐ|μάι|ιουν|ιουλ|αυγ|σεπ|οκτ|νοε|δεκ"
+    "|जनवरी|फरवरी|फ़रवरी|मार्च|अप्रैल|मई|जून|जुलाई|अगस्त|सितंबर|सितम्बर|अक्टूबर|अक्तूबर|नवंबर|नवम्बर|दिसंबर|दिसम्बर"
 )
 _YEAR = r"(?:18|19|20)\d\d"
 DATE = (
@@ -32,7 +37,9 @@ DATE = (
     rf"|\d{{1,2}}(?:st|nd|rd|th|er|\.|º|ª)?(?:\sof|\sde|\s-)?[\s-](?:{_MONTHS})\w{{0,10}}\.?,?"
     rf"(?:\sde|\sdel)?[\s-]{_YEAR}"
     rf"|(?:{_MONTHS})\w{{0,10}}\.?\s\d{{1,2}}(?:st|nd|rd|th)?,?\s{_YEAR}"
-    rf"|{_YEAR}\s?[年년]\s?\d{{1,2}}\s?[月월]\s?\d{{1,2}}\s?[日일])"
+    rf"|{_YEAR}\.?\s(?:{_MONTHS})\w{{0,10}}\s\d{{1,2}}(?!\d)"
+    rf"|(?:{_YEAR}|(?:明治|大正|昭和|平成|令和)\s?(?:\d{{1,2}}|元))\s?[年년]"
+    r"\s?\d{1,2}\s?[月월]\s?\d{1,2}\s?[日일])"
 )
 """A full date: numeric, or with a month's name."""
 
@@ -59,25 +66,36 @@ class _Sort:
 SORTS = (
     _Sort(
         entity="DATE_OF_BIRTH",
-        words="born|birth|d.o.b|geburtsdatum|geburtstag|geboren|né le|née le|né(e) le|naissance"
+        words="born|birth|date of birth|d.o.b|geburtsdatum|geburtstag|geboren|né le|née le"
+        "|né(e) le|naissance"
         "|nacid|nació|nacimiento|nato il|nata il|nato/a il|nascita|nascid|nasceu|nascimento"
         "|födelsedatum|födelsedag|geboortedatum|geboortedag|urodz|født|född"
         "|fødselsdato|fødselsdag|syntynyt|syntymäaika"
         "|narozen|születés|născut|data nașterii|родился|родилась|рождения|д.р.|г.р.|дата народження"
         "|出生|生年月日|生日|생년월일|생일|doğum|doğdu|γεννή|γέννησης|مواليد|تاريخ الميلاد|जन्म"
-        "|ngày sinh"
+        "|ngày sinh|datum rođenja|rođen|narodeni|narodený|narodená|роден на|родена на"
+        "|дата на раждане|народився|народилася|sünniaeg|sünnikuupäev|sündinud|gimimo data|gimęs"
+        "|gimusi|dzimšanas datums|dzimis|dzimusi|dátum narodenia|datum rojstva|датум рођења"
+        "|जन्मतिथि|วันเกิด|נולד"
         "|tanggal lahir|תאריך לידה",
-        whole="dob|d.o.b.|geb|geb.|ur|ur.|bday|birthday|birthdate|geburt|nasc|nasc.|nac|nac.",
-        value=DATE, filler=r"[^\d\n]{0,40}?(?<![^\W\d_])", ignore_case=True,
+        whole="dob|d.o.b.|geb|geb.|geb.-datum|geb.-dat.|ur|ur.|bday|birthday|birthdate|geburt|nasc|nasc.|nac|nac.",
+        value=DATE, ignore_case=True,
+        filler=rf"(?:[^\d\n]{{0,12}}{NEXT_LINE}|[^\d\n]{{0,12}}[.…_]{{3,60}}\s?|{SIGN}{{0,8}}+|[^\d\n]{{0,40}}?)"
+        r"(?<![A-Za-z\u00c0-\u04ff])",
     ),
     _Sort(
         entity="PASSPORT",
         words="passport|reisepass|passeport|pasaporte|passaporto|passaporte|paspoort|paszport"
         "|passnummer|pass nummer|pass nr|passinumero|passin numero|pasaport|útlevél|pașaport"
-        "|cestovní pas|διαβατήρι|паспорт|护照|護照|パスポート|旅券|여권|جواز|hộ chiếu|paspor|דרכון",
+        "|cestovní pas|cestovný pas|číslo pasu|putovnica|pasnummer|passi|passinro|pases numurs"
+        "|паспорта|पासपोर्ट"
+        "|หนังสือเดินทาง|διαβατήρι|паспорт|护照|護照|パスポート|旅券|여권|جواز|hộ chiếu|paspor|דרכון",
         value=_WITH_DIGITS % 5
         + rf"(?:[A-Z]{{1,3}}[ -]?)?\d{{2}}[ ]?\d{{2}}[ ]?\d{{3,6}}[A-Z]?{_ENDS}|"
-        + _WITH_DIGITS % 4 + rf"[A-Z0-9]{{6,12}}{_ENDS}",
+        + _WITH_DIGITS % 4 + rf"[A-Z0-9]{{6,12}}{_ENDS}"
+        # Germany's serial numbers have few digits.
+        + rf"|(?=[A-Z]{{0,7}}\d[A-Z]{{0,6}}\d)[C-Z][A-Z0-9]{{7}}\d{_ENDS}"
+        + rf"|(?=[A-Z]{{0,7}}\d[A-Z]{{0,6}}\d)[CFGHJK][0-9CFGHJKLMNPRTVWXYZ]{{8}}{_ENDS}",
     ),
     _Sort(
         entity="DRIVER_LICENSE",
@@ -107,6 +125,17 @@ SORTS = (
         + rf"[A-Z0-9](?:[A-Z0-9]|[ .-](?=[0-9])|[.-](?=[A-Z0-9])|[ ](?=[A-Z]{{2}}\d{_ENDS}))"
         rf"{{4,18}}{_ENDS}",
     ),
+    _Sort(  # National numbers whose check digits do not hold: mistyped ones are somebody's, too.
+        entity="ID_CARD",
+        words="social security no|social security number|social insurance number|aadhaar"
+        "|personal code|sozialversicherungsnummer|rentenversicherungsnummer|burgerservicenummer"
+        "|rijksregisternummer|numéro de sécurité sociale|codice fiscale|personnummer|fødselsnummer"
+        "|henkilötunnus|rodné číslo|isikukood|asmens kod|personas kod|matični broj|kimlik numara"
+        "|снилс|егн|αμκα|рнокпп|身份证号|주민등록번호|マイナンバー|個人番号",
+        whole="ssn|nino|curp|pesel|bsn|cpf|hetu|cpr|cnp|amka|taj",
+        value=_WITH_DIGITS % 8 + rf"[0-9A-Z](?:[0-9A-Z]|[ ./-](?=[0-9A-Z])){{7,20}}{_ENDS}",
+        filler=CLOSE,
+    ),
     _Sort(
         entity="TAX_NUMBER",
         words="tax identification|taxpayer|tax reference|tax id|tax no|tax number|tax file"
@@ -119,9 +148,10 @@ SORTS = (
         "|inscrição estadual|partita iva|p. iva|codice iva|btw nummer|btw nr|btw id|numer nip"
         "|momsregistrering|momsnummer|moms nr|momsnr|organisationsnummer|orgnr|cvr nummer"
         "|alv numero|vergi kimlik|vergi numara|vergi no|adószám|daňové identifikační|cod fiscal"
-        "|αφμ|инн|налогов|税号|納税|统一社会信用代码|사업자등록번호",
+        "|taxid|vatid|y tunnus|cvr nr|org nr|st nr|eik|αφμ|еик|инн|налогов"
+        "|税号|納税|统一社会信用代码|사업자등록번호",
         whole="vat|ust|tva|iva|gst|gstin|btw|nip|nif|nipc|cif|cnpj|cuit|rut|piva|vkn|abn|ird"
-        "|moms|dič|utr|tin|ein",
+        "|moms|dič|utr|tin|ein|cui|oib|cvr|idno",
         value=r"(?:[A-Z]{1,4}[ -]?)?" + _WITH_DIGITS % 7
         + rf"[0-9A-Z](?:[0-9A-Z]|[ ./-](?=[0-9])|[.-](?=[A-Z]\d)|[ ](?=RT\d{{4}}))"
         rf"{{6,19}}(?:[ ](?:MWST|TVA|IVA|VAT))?{_ENDS}",
@@ -155,7 +185,7 @@ SORTS = (
     ),
     _Sort(
         entity="MEDICAL_RECORD",
-        words="medical record|patient id|patient no|patient number|patient identifier"
+        words="medical record|chart no|patient id|patient no|patient number|patient identifier"
         "|chart number|hospital number|hospital no|health record|health card|health insurance"
         "|medical id|member id|patientennummer|patienten nr|patienten id|fallnummer"
         "|krankenversicherten|versichertennummer|versicherten nr|numéro de patient"
@@ -165,8 +195,9 @@ SORTS = (
         "|patiëntnummer|patiënt nr|zorgpas|numer pacjenta|numeru pacjenta|historii choroby"
         "|patientnummer|journalnummer|journal nr|potilasnumero|potilastunnus|číslo pacienta"
         "|hasta numara|hasta no|dosya no|protokol no|история болезни|номер пациента"
-        "|病历号|患者番号|病歴|診察券",
-        whole="mrn|nhc",
+        "|номер карты|история болезни|медкарт|id paziente|id patient|id pacienta|potilasnro"
+        "|病历号|住院号|门诊号|患者番号|病歴|カルテ番号|診察券|환자번호|환자 번호|차트번호",
+        whole="mrn|nhc|ipp",
         value=r"(?:[A-Z]{1,4}[ -]?)?" + _WITH_DIGITS % 4
         + rf"[0-9A-Z](?:[0-9A-Z]|[-/](?=[0-9A-Z])){{3,16}}{_ENDS}",
     ),
@@ -178,9 +209,12 @@ SORTS = (
         "|placa|targa|targato|targata|kenteken|nummerplaat|tablica rejestracyjna"
         "|tablice rejestracyjne|rejestracyjn|registreringsnummer|registreringsskylt|regnr|reg nr"
         "|nummerplåt|nummerskilt|nummerplade|rekisterinumero|rekisteritunnus|rendszám"
-        "|registrační značka|poznávací značka|număr de înmatriculare|госномер|номерной знак"
-        "|гос. номер|plaka|车牌|車牌|ナンバープレート|차량번호",
-        value=r"(?=[^\n]{0,10}\d)(?:[\u4e00-\u9fff][A-Z][-·• ]?[A-Z0-9]{4,6}"
+        "|spz|rz vozidla|registrační značka|poznávací značka|număr de înmatriculare"
+        "|госномер|номерной знак"
+        "|гос. номер|plaka|车牌|車牌|ナンバー|차량번호|차량 번호|licenseplate|platenumber",
+        whole="plate|reg. number|vehicle reg",
+        value=r"(?=[^\n]{0,10}\d)(?:[\u4e00-\u9fff][A-Z][-·• ]?[A-Z0-9][ ]?[A-Z0-9]{3,5}"
+        r"|[\u3040-\u9fff]{1,4} ?\d{2,3} ?[\u3040-\u309f] ?[\d·・]{1,2}-?\d{2}"
         r"|\d{2,3}[가-힣]\s?\d{4}"
         # Groups of letters and digits, as plates of most states have, 4 to 10 signs of both sorts.
         rf"|(?=(?:[ -]?[0-9A-ZÄÖÜА-Я]){{4,10}}{_ENDS})(?=[\d -]{{0,8}}[A-ZÄÖÜА-Я])"
@@ -197,6 +231,22 @@ def _finder(sort: _Sort, filler: str) -> Callable[[str, int, int], Iterator[Find
     def find(text: str, start: int, end: int) -> Iterator[Finding]:
         match = following.match(text, end, end + 140)
         if match and not (in_placeholder(text, start, end) or closes(text, start)):
+            yield Finding(*match.span(1), sort.entity, ANNOUNCED, sort.entity.lower())
+
+    return find
+
+
+_MINE = r"\W{0,3}\s(?:is|as|was|being) (?:the|my|our|your|his|her|their|a) (?:\w{1,12} )?\Z"
+
+
+def _finder_before(sort: _Sort) -> Callable[[str, int, int], Iterator[Finding]]:
+    value = f"(?i:{sort.value})" if sort.ignore_case else sort.value
+    before = re.compile(rf"(?<![\w.])({value}){_MINE}")
+
+    def find(text: str, start: int, end: int) -> Iterator[Finding]:
+        """`X1234567 is my passport`."""
+        match = before.search(text, max(0, start - 70), start)
+        if match and not in_placeholder(text, start, end):
             yield Finding(*match.span(1), sort.entity, ANNOUNCED, sort.entity.lower())
 
     return find
@@ -232,6 +282,15 @@ RECOGNIZERS = (
         )
         for sort in SORTS
         if sort.whole
+    ),
+    *(
+        Recognizer(
+            name=sort.entity.lower(),
+            entities=(sort.entity,),
+            literals=labels("|".join(filter(None, (sort.words, sort.whole))), digit_before=True),
+            find=_finder_before(sort),
+        )
+        for sort in SORTS
     ),
     Recognizer(
         name="born_after",

@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterator
 
 from corpusmill.privacy.candidates import CODE
-from corpusmill.privacy.finding import CHECKED, SHAPED, Finding
+from corpusmill.privacy.context import near, words
+from corpusmill.privacy.finding import ANNOUNCED, CHECKED, SHAPED, Finding
 from corpusmill.privacy.recognizer import Recognizer
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
@@ -14,6 +15,19 @@ _CHECKED = re.compile(r"[13LMDAX7t2mnT9Er5KL][1-9A-HJ-NP-Za-km-z]{24,51}")
 """First letters of Bitcoin, Litecoin, Dogecoin, Dash, Zcash, Tron, Ripple; of private keys, too."""
 _BECH32 = re.compile(r"(?:bc|tb|ltc|addr|cosmos|osmo|bnb|stake|terra)1[02-9ac-hj-np-z]{38,98}")
 _BECH32_LETTERS = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+_PRIVATE = re.compile(r"[xyzt](?:prv|pub)[1-9A-HJ-NP-Za-km-z]{107}")
+"""Extended keys (BIP 32): of 82 bytes with the check."""
+_STELLAR = re.compile(r"[GS][A-Z2-7]{55}")
+_CASH = re.compile(r"[qp][02-9ac-hj-np-z]{41}")
+_CASH_PREFIX = "bitcoincash:"
+_OTHER = re.compile(r"[1-9A-HJ-NP-Za-km-z]{32,48}")
+"""Solana, Polkadot and others: a public key in base 58 without a check that could be told by the
+address alone."""
+_WALLET_WORDS = words(
+    r"(?:[\w-]*[ _-]?)?(?:wallet|portemonnaie|portefeuille|cartera|monedero|carteira|portfel)\w*"
+    r"|crypto\w*|solana|sol|polkadot|dot|phantom|blockchain|(?:btc|eth|sol|crypto)_?address"
+    r"|кошел\S*|钱包|ウォレット"
+)
 _ETHEREUM = re.compile(r"0[xX][0-9A-Fa-f]{40}")
 _MONERO = re.compile(r"[48][1-9A-HJ-NP-Za-km-z]{94}")
 
@@ -53,7 +67,7 @@ def valid_bech32(address: str) -> bool:
 
 def wallets(text: str, start: int, end: int) -> Iterator[Finding]:
     """An address that is the whole token."""
-    if not 25 <= end - start <= 110:
+    if not 25 <= end - start <= 111:
         return
     value = text[start:end]
     if _ETHEREUM.fullmatch(value):
@@ -62,11 +76,25 @@ def wallets(text: str, start: int, end: int) -> Iterator[Finding]:
     elif _BECH32.fullmatch(value.lower()) and (value.islower() or value.isupper()):
         if valid_bech32(value.lower()):
             yield Finding(start, end, "CRYPTO", CHECKED, "wallets")
-    elif _CHECKED.fullmatch(value):
-        if valid_base58(value):
-            yield Finding(start, end, "CRYPTO", CHECKED, "wallets")
+    elif _CHECKED.fullmatch(value) and valid_base58(value):
+        yield Finding(start, end, "CRYPTO", CHECKED, "wallets")
+    elif _PRIVATE.fullmatch(value) or _STELLAR.fullmatch(value):
+        yield Finding(start, end, "CRYPTO", SHAPED, "wallets")
+    elif _CASH.fullmatch(value):
+        begin = start - len(_CASH_PREFIX)
+        if text[max(0, begin) : start].lower() == _CASH_PREFIX:
+            yield Finding(begin, end, "CRYPTO", SHAPED, "wallets")
     elif _MONERO.fullmatch(value):
         yield Finding(start, end, "CRYPTO", SHAPED, "wallets")
+    elif (
+        _OTHER.fullmatch(value)
+        and len(set(value)) > LEAST_VARIED
+        and near(text, start, end, _WALLET_WORDS, before=48, after=0)
+    ):
+        yield Finding(start, end, "CRYPTO", ANNOUNCED, "wallets")
 
+
+LEAST_VARIED = 17
+"""Different characters: more than hexadecimal digits have."""
 
 RECOGNIZERS = (Recognizer(name="wallets", entities=("CRYPTO",), kinds=(CODE,), find=wallets),)

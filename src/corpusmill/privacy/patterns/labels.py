@@ -14,11 +14,14 @@ from corpusmill.privacy.candidates import Literal
 TAG = r"</?[A-Za-z][^<>\n]{0,40}>"
 """Of HTML or XML, without long attributes."""
 SIGN = (
-    rf"(?:(?!<[A-Z_]{{3,40}}>|[+-]\d{{1,3}}\.\d)(?:{TAG}|[^\w\n]|_)"
+    rf"(?:(?!<[A-Z_]{{3,40}}>|[+-]\d{{1,3}}\.\d)"
+    rf"(?:{TAG}|&(?:nbsp|emsp|ensp|#160);|[.\u2026_]{{3,60}}+|[^\w\n]|_)"
     r"|(?<=[:>|])[ \t]?\r?\n(?=[ \t]{0,16}\S))"
 )
-"""One sign of glue: a tag, anything but letters and digits, a line's end after a colon, bar or tag.
-Placeholders that masking wrote are none."""
+"""One sign of glue: a tag, a space of HTML, a form's dots, anything but letters and digits, the end
+of a line after a colon, bar or tag. Placeholders that masking wrote are none."""
+NEXT_LINE = r"[ \t]{0,4}\r?\n[ \t]{0,16}"
+"""A form's value stands below its label."""
 
 NUMBER_WORDS = (
     r"n[.º°_o]{0,3}|n° ?|nr|no|nos|num|núm|númer[oa]|numer[oaiy]?|numaras[ıi]|numara|number|nummer"
@@ -30,14 +33,21 @@ VERBS = (
 )
 """What stands between a label and its value in a sentence: *is*, *changed to*, *no.*"""
 
-_REST = r"[^\W\d_]{0,14}+"
-"""The rest of a label's word: an ending, the second half of a compound."""
-LOOSE = rf"{_REST}{SIGN}{{0,8}}+(?:[^\W\d_]{{1,20}}+{SIGN}{{1,8}}+){{0,5}}?"
+_REST = r"(?:(?<=[A-Za-z])[^\W\d_]|(?<![A-Za-z])[^\W\d_A-Za-z]){0,14}+"
+"""The rest of a label's word: an ending, the second half of a compound, but no letters of ASCII
+after those of a script without spaces."""
+LOOSE = rf"{_REST}(?:{NEXT_LINE})?{SIGN}{{0,8}}+(?:[^\W\d_]{{1,20}}+{SIGN}{{1,8}}+){{0,5}}?"
 """Up to five words between ("Reisepass mit der Nummer"). For values that little else looks like.
 Possessive, so that no part of it is tried twice."""
-CLOSE = rf"{_REST}{SIGN}{{0,8}}+(?:(?:{NUMBER_WORDS}|{VERBS})\.?+{SIGN}{{1,8}}+){{0,4}}?"
+CLOSE = (
+    rf"{_REST}(?:{NEXT_LINE})?{SIGN}{{0,8}}+"
+    rf"(?:(?:{NUMBER_WORDS}|{VERBS})\.?+{SIGN}{{1,8}}+){{0,4}}?"
+)
 """Only words that belong between a label and a value."""
-DIRECT = rf"(?![^\W\d_]){SIGN}{{1,8}}+(?:(?:{VERBS}|{NUMBER_WORDS}){SIGN}{{1,4}}+){{0,2}}?"
+DIRECT = (
+    rf"(?![^\W\d_])(?:{NEXT_LINE}|{SIGN}{{1,8}}+)"
+    rf"(?:(?:{VERBS}|{NUMBER_WORDS}){SIGN}{{1,4}}+){{0,2}}?"
+)
 """For labels that are words of other meanings, too, when they stand whole."""
 
 _UNMARKED = str.maketrans({"ł": "l", "ı": "i", "ø": "o", "ß": "ss", "æ": "ae", "œ": "oe", "đ": "d"})

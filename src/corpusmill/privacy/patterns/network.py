@@ -31,23 +31,33 @@ def _is_top_level(label: str) -> bool:
     return label in _top_level_domains()
 
 
-_LOCAL_PART_BACKWARDS = re.compile(r"[\w.+'%-]{1,64}|\"[^\"@\s]{1,62}\"")
+_LOCAL_PART_BACKWARDS = re.compile(r"[\w.+'%-]{1,64}|\"[^\"@\n=<>]{1,62}\"")
 """What local parts hold in practice. RFC 5321 allows `/`, `=`, `?` and more; in text these stand
 before an address, as in https://host/?to=somebody@host."""
 _DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?[.\u3002]){1,8}([^\W\d_][\w-]{0,61}[^\W_])")
+_ADDRESS_LITERAL = re.compile(r"\[(?:\d{1,3}\.){3}\d{1,3}\]|\[IPv6:[0-9A-Fa-f:.]{2,45}\]")
+"""A host without a name (RFC 5321, section 4.1.3)."""
+_UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
+_WORDS_BEFORE = re.compile(rf"[{_UNSPACED}]+(?=[A-Za-z0-9])")
+_WORDS_AFTER = re.compile(rf"(?<=[A-Za-z])[{_UNSPACED}]")
+"""Thai, Japanese, Chinese and Korean go on without a space: `邮箱是jane@host.org`."""
 _NO_MAILBOX = frozenset(["git", "hg", "svn"])
 """Accounts of version control in addresses such as git@github.com."""
 
 
 def emails(text: str, start: int, end: int) -> Iterator[Finding]:
     """An address around an at sign: up to 64 characters before it, 255 after it (RFC 5321)."""
-    domain = _DOMAIN.match(text, end, end + 255)
+    domain = _ADDRESS_LITERAL.match(text, end) or _DOMAIN.match(text, end, end + 255)
     local = domain and _LOCAL_PART_BACKWARDS.match(text[max(0, start - 64) : start][::-1])
     if not local or not domain:
         return
     begin = start - len(local[0].rstrip(".'%-+"))
     stop = domain.end()
-    while not _is_top_level(re.split(r"[.\u3002]", text[end:stop])[-1]):
+    if words_before := _WORDS_BEFORE.match(text, begin, start):
+        begin = words_before.end()
+    if text[end] != "[" and (words_after := _WORDS_AFTER.search(text, end, stop)):
+        stop = words_after.start()
+    while text[end] != "[" and not _is_top_level(re.split(r"[.\u3002]", text[end:stop])[-1]):
         # "mail me@host.com.I will": go back to the label before.
         stop = max(text.rfind(".", end, stop), end)
         if stop == end or "." not in text[end:stop]:
@@ -56,16 +66,23 @@ def emails(text: str, start: int, end: int) -> Iterator[Finding]:
         yield Finding(begin, stop, "EMAIL_ADDRESS", CHECKED, "emails")
 
 
-_AT = r"\s?[\[({<]\s?(?:at|a|ät|arroba|@)\s?[\])}>]\s?|\s(?:at|arroba|@)\s|@"
-_DOT = r"\s?[\[({<]\s?(?:dot|punkt|punto|point|\.)\s?[\])}>]\s?|\s(?:dot|punkt|punto)\s|\."
+_AT = (
+    r"\s?[\[({<]\s?(?:at|a|ät|arroba|@)\s?[\])}>]\s?|\s(?:at|ät|arroba|arobase|@)\s|@"
+    r"|[-_]at[-_]|&#(?:64|x40|0?64);|&commat;|%40"
+)
+_DOT = (
+    r"\s?[\[({<]\s?(?:dot|punkt|punto|point|\.)\s?[\])}>]\s?|\s(?:dot|punkt|punto|point|ponto)\s"
+    r"|(?<=[a-z0-9])\s\.\s(?=[a-z])|[-_]dot[-_]|&#(?:46|x2e);|\."
+)
 _SPELLED_AT = re.compile(_AT, re.IGNORECASE)
 _SPELLED_DOMAIN = re.compile(
-    rf"((?:[^\W_](?:[\w-]{{0,40}}[^\W_])?(?:{_DOT})){{1,4}})([^\W\d_]{{2,24}})(?![\w-])",
+    rf"((?:[^\W_](?:[\w-]{{0,40}}[^\W_])?(?:{_DOT})){{1,4}})([^\W\d_]{{2,24}})(?![^\W_]|[-_]\w)",
     re.IGNORECASE,
 )
 _SPELLED_LOCAL_PART = re.compile(
-    rf"(?<![\w.+-])[\w+-]{{1,40}}(?:(?:{_DOT})[\w+-]{{1,40}}){{0,3}}\Z", re.IGNORECASE
+    rf"(?<![\w.+-])[\w+-]{{1,40}}?(?:(?:{_DOT})[\w+-]{{1,40}}){{0,3}}\Z", re.IGNORECASE
 )
+_DOTS = frozenset(["dot", "punkt", "punto", "point", "."])
 _IN_CODE = tuple("([{=")
 _SPELLED_REACH, _SPELLED_LOCAL_REACH = 100, 64
 _MAIL_WORDS = words(r"e-?mails?|mail|contact|reach|write|address|correo|courriel|schreib\w*")
@@ -74,7 +91,7 @@ _MAIL_WORDS = words(r"e-?mails?|mail|contact|reach|write|address|correo|courriel
 def spelled_emails(text: str, start: int, end: int) -> Iterator[Finding]:
     """`name at host dot org`, `name [at] host (dot) org`, `name at gmail.com`."""
     # From a spelled dot, the at sign before it is looked for; else this is the at sign.
-    dot = text[start:end].strip(" [](){}<>").lower() in ("dot", "punkt", "punto", "point", ".")
+    dot = text[start:end].strip(" [](){}<>-_").lower() in _DOTS
     reach = _SPELLED_REACH if dot else 1
     for at in _SPELLED_AT.finditer(text, max(0, start - reach), end + 1):
         domain = _SPELLED_DOMAIN.match(text, at.end(), at.end() + _SPELLED_REACH)
@@ -103,6 +120,10 @@ EXAMPLE_NETWORKS = tuple(
 )
 """Reserved for documentation: RFC 5737 and RFC 3849."""
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+_LINK_LOCAL = ipaddress.ip_network("fe80::/10")
+"""The last half is often made from the MAC address (RFC 4862)."""
+_WORD_GOES_ON = re.compile(r"[0-9A-Za-z]")
+_ZONE = re.compile(r"%[A-Za-z0-9][\w.-]{0,15}")
 _VERSION_BEFORE = re.compile(
     r"(?:\b(?:version|versions|release|releases|update|build|firmware|kernel|section|sections"
     r"|chapter|appendix|clause|figure|table|rule|annex|oid|ver|sec|rev|v|r|see|in)\b"
@@ -113,6 +134,8 @@ _ADDRESS_WORDS = words(
     r"ip(?:v4|v6)?(?:[-_ ]addr\w*)?|ips|client(?:[-_ ]?ip)?|host|remote_addr|x-forwarded-for"
     r"|adresse ip|ip-adresse|direcci[óo]n ip|indirizzo ip"
 )
+_MAPPED = re.compile(r"(?<![\w:])(?:0{0,4}:){2,6}ffff:\Z", re.IGNORECASE)
+"""Before an IPv4 address: as IPv6 writes it (RFC 4291, section 2.5.5.2)."""
 _IPV4 = re.compile(r"(?<![\w.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?:/[0-9]{1,2})?(?![\w]|[.-]\w)")
 _IPV6 = re.compile(r"[0-9A-Fa-f:]{3,40}(?:(?:[0-9]{1,3}\.){3}[0-9]{1,3})?(?:/[0-9]{1,3})?")
 
@@ -163,6 +186,8 @@ def ipv4(text: str, start: int, end: int) -> Iterator[Finding]:
             continue
         if text[max(0, begin - 1) : begin] in ("-", "_", "+", "\\"):
             continue
+        if mapped := _MAPPED.search(text, max(0, begin - 36), begin):
+            begin = mapped.start()
         yield Finding(begin, stop, "IP_ADDRESS", SHAPED, "ipv4")
 
 
@@ -172,7 +197,10 @@ def hexadecimal(text: str, start: int, end: int) -> Iterator[Finding]:
     sign = text[start + 2 : start + 3]
     if (sign in ":-" and end - start == 17) or text[start + 4 : start + 5] == ".":
         after = text[end : end + 2]
-        if not (after[:1].isalnum() or (after[:1] in ("-", ":") and after[1:].isalnum())):
+        if not (
+            (after[:1].isascii() and after[:1].isalnum())
+            or (after[:1] in ("-", ":") and after[1:].isalnum())
+        ):
             digits = re.sub(r"\W", "", text[start:end]).lower()
             if len(set(digits)) > 2:
                 yield Finding(start, end, "MAC_ADDRESS", SHAPED, "hexadecimal")
@@ -187,14 +215,17 @@ def hexadecimal(text: str, start: int, end: int) -> Iterator[Finding]:
         return
     stop = start + len(value)
     written_out = value.count(":") == 7 and "::" not in value and len(set(value)) > 4
-    if (written_out or address in _GLOBAL_UNICAST) and not text[stop : stop + 1].isalnum():
+    local = address in _LINK_LOCAL and value.count(":") >= 4
+    if zone := _ZONE.match(text, stop):
+        stop = zone.end()
+    if (written_out or local or address in _GLOBAL_UNICAST) and not _WORD_GOES_ON.match(text, stop):
         yield Finding(start, stop, "IP_ADDRESS", SHAPED, "hexadecimal")
 
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,20}\Z")
+_SCHEME = re.compile(r"(?:jdbc:)?[A-Za-z][A-Za-z0-9+.-]{1,20}\Z")
 _REST = re.compile(r"[^\s<>\"'`\\^{}|\u3000-\u3002\uff0c]{1,2000}")
 _TRAILING = ".,;:!?)]*_"
-_USER = re.compile(r"([^/?#@:]{1,100})(?::([^/?#@]{0,200}))?@[^/?#@]")
+_USER = re.compile(r"([^/?#@:]{0,100})(?::([^/?#@]{0,200}))?@[^/?#@]")
 _PARAMETER = re.compile(r"[?&;#]([A-Za-z_.\[\]-]{2,30})=([^&;#\s]{1,1000})")
 _PERSONAL = re.compile(
     r"(?:user_?|customer_?|contact_?|my_?)?(?:e-?mail(?:_?address)?|phone(?:_?number)?|mobile"
@@ -207,6 +238,7 @@ _SECRET = re.compile(
     r"|pwd|credential|uid|user_?id|otp|code|auth)",
     re.IGNORECASE,
 )
+_USER_IN_QUERY = re.compile(r"[?&;]user=[^&;]{3,80}[&;]password=[^&;]{4,200}")
 _INVENTED = re.compile(
     r"[$<%*]|\.\.\.|x{3,}|[A-Z_]{3,}\Z|\*+|(?:user|username|usr|name|login|me|you|foo|bar|guest"
     r"|pass|passw(?:or)?d|pw|pwd|secret|token|key|value|true|false|null|none|string"
@@ -223,7 +255,8 @@ def urls(text: str, start: int, end: int) -> Iterator[Finding]:
     if not scheme or not rest:
         return
     address = rest[0].rstrip(_TRAILING)
-    if _has_user(address) or any(map(_tells, _PARAMETER.findall(address))):
+    query = _USER_IN_QUERY.search(address)
+    if _has_user(address) or query or any(map(_tells, _PARAMETER.findall(address))):
         yield Finding(scheme.start(), end + len(address), "URL", SHAPED, "urls")
 
 
@@ -233,8 +266,8 @@ def _has_user(address: str) -> bool:
         return False
     name, password = user.groups()
     if password is not None and password:
-        return not (_INVENTED.match(password) and _INVENTED.match(name))
-    return not _INVENTED.match(name)
+        return not (_INVENTED.match(password) and (not name or _INVENTED.match(name)))
+    return name != "" and not _INVENTED.match(name)
 
 
 def _tells(parameter: tuple[str, str]) -> bool:
@@ -257,6 +290,7 @@ RECOGNIZERS = (
         literals=literals(
             "[at]|(at)| @ |{at}|<at>|[@]|(@)|[ at ]|( at )|(a)|[ät]|(ät)|[arroba]|(arroba)"
             "| at gmail.| at hotmail.| at yahoo.| at outlook.| at icloud.| at gmx.| at proton"
+            "|[a]| ät | arobase |&#64;|&#x40;|&commat;|%40|-dot-|_dot_"
             "|[dot]|(dot)|{dot}|<dot>| dot |[.]|(.)|[punkt]|(punkt)| punkt |[punto]|(punto)"
             "| punto |(point)|[point]"
         ),

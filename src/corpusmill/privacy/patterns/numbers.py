@@ -26,7 +26,7 @@ _CARD_ISSUERS = re.compile(
     r"|(?:6011|64[4-9]\d|65\d\d)\d{12,15}|62\d{14,17}"  # Discover, UnionPay
     r"|35\d{14,17}|(?:2131|1800)\d{11}"  # JCB
     r"|(?:50|5[6-8]|6\d)\d{10,17}|0604\d{8,15}"  # Maestro
-    r"|220[0-4]\d{12,15}|81\d{14,17}"  # Mir, UnionPay
+    r"|220[0-4]\d{12,15}|81\d{14,17}|9792\d{12}"  # Mir, UnionPay, Troy
 )
 """Issuer prefixes and lengths, from the issuers' published ranges."""
 
@@ -34,9 +34,21 @@ CARD_SPELLINGS = (
     *("9" * digits for digits in range(12, 20)),
     "9999 9999 9999 9999", "9999-9999-9999-9999", "9999 9999 9999 9999 999",
     "9999-9999-9999-9999-999", "9999 999999 99999", "9999-999999-99999", "9999 999999 9999",
-    "9999-999999-9999", "9999.9999.9999.9999",
+    "9999-999999-9999", "9999.9999.9999.9999", "9999.9999.9999.9999.999", "9999.999999.99999",
+    "9999.999999.9999",
 )  # fmt: skip
 """In one piece (ISO/IEC 7812: up to 19 digits), or grouped as cards print them."""
+
+
+_CARD_SPELLINGS_NEAR_WORDS = (
+    "9999 9999 9999 9", "9999-9999-9999-9", "9999.9999.9999.9", "9999 9999 9999", "9999-9999-9999",
+)  # fmt: skip
+"""Of 13 and 12 digits: much else is grouped by four."""
+_CARD_WORDS = words(
+    r"card\w*|visa|mastercard|maestro|amex|cc|pan|kredit\w*|kart\w*|carte|tarjeta|carta|cart[ãa]o"
+    r"|kort\w*|luottokort\w*|номер карты|карт\w*"
+    r"|卡号|卡號|信用卡|カード\S*|카드\S*|creditcard|cardnumber"
+)
 
 
 def issued_card(digits: str) -> bool:
@@ -45,7 +57,8 @@ def issued_card(digits: str) -> bool:
 
 
 _SHARED_WORDS = words(
-    r"national (?:id\w*|insurance|number)|identity|identification|id[- ](?:number|no|nr|card|code)"
+    r"ssns?|national ?(?:id\w*|insurance|number)|identity"
+    r"|id ?number|identification|id[- ](?:number|no|nr|card|code)"
     r"|social (?:security|insurance)|personal (?:id\w*|number|code)|citizen\S*|tax(?:payer)?"
     r"|resident|insurance (?:number|no)|ausweis\S*|personalausweis\S*|sozialversicherung\S*"
     r"|steuer\S*|identit[àée]\w*|identidad|identidade|fiscal\w*|cedula|c[ée]dula|documento"
@@ -73,6 +86,8 @@ def _sorts() -> dict[str, tuple[_Sort, ...]]:
     never = words("(?!)")
     for spelling in CARD_SPELLINGS:
         table[spelling].append(_Sort("CREDIT_CARD", True, issued_card, never, CHECKED))
+    for spelling in _CARD_SPELLINGS_NEAR_WORDS:
+        table[spelling].append(_Sort("CREDIT_CARD", False, issued_card, _CARD_WORDS, CHECKED))
     for number in NATIONAL_NUMBERS:
         announced = words(number.words)
         score = CHECKED if number.check else SHAPED
@@ -99,8 +114,9 @@ _SIGNS = {ord(c): " " for c in "\u00a0\u2007\u2009\u202f\u3000"} | {
 }
 _LETTERS_BEFORE = re.compile(r"(?<![0-9A-Za-z_])[A-Z]{1,2}[ -]?\Z")
 _LETTERS_AFTER = re.compile(r"[ -]?[A-Z]{1,2}(?![0-9A-Za-z_])")
+_IBAN_JOINT = r"(?:[ \u00a0\u2007\u2009\u202f\u2010-\u2013-]|\r?\n)"
 _IBAN_ACCOUNT = {
-    length: re.compile(rf"[0-9]{{2}}(?:[ \u00a0-]?[0-9A-Za-z]){{{length - 4}}}(?![0-9A-Za-z])")
+    length: re.compile(rf"[0-9]{{2}}(?:{_IBAN_JOINT}?[0-9A-Za-z]){{{length - 4}}}(?![0-9A-Za-z])")
     for length in set(IBAN_LENGTHS.values())
 }
 _IBAN_WORD = words("iban")
@@ -151,9 +167,22 @@ def numbers(text: str, start: int, end: int) -> Iterator[Finding]:
     if max(shape) >= "a" and len(value) >= LEAST_IN_SMALL_LETTERS and value.isalnum():
         value = value.upper()
         shape = shape_of(value)
+    if text[end : end + 1] == "\n" and (line := _SECOND_LINE.match(text, end)):
+        yield from _broken_card(text, start, line.end())
     for begin, stop in _stretches(shape):
         if stands_free(text, start + begin, start + stop):
             yield from _sorts_of(text, start + begin, start + stop, value[begin:stop])
+
+
+_SECOND_LINE = re.compile(r"\n[> ]{0,3}(\d[\d -]{0,13})(?<=\d)(?![\w-])")
+
+
+def _broken_card(text: str, start: int, end: int) -> Iterator[Finding]:
+    """A card's number that the end of a line divides, near a word for it."""
+    groups = re.sub(r"[^\d-]+", " ", text[start:end].translate(_SIGNS))
+    card = shape_of(groups) in CARD_SPELLINGS and issued_card(re.sub(r"\D", "", groups))
+    if card and stands_free(text, start, end) and near(text, start, end, _CARD_WORDS):
+        yield Finding(start, end, "CREDIT_CARD", ANNOUNCED, "numbers")
 
 
 LEAST_IN_SMALL_LETTERS = 16
@@ -186,7 +215,7 @@ def ibans(text: str, start: int, end: int) -> Iterator[Finding]:
         # In one piece and of another length than the country's: near the word only.
         yield Finding(start, end, "IBAN_CODE", ANNOUNCED, "ibans")
     if length and (account := _IBAN_ACCOUNT[length].match(text, start + 2)):
-        value = re.sub(r"[ \u00a0-]", "", text[start : account.end()]).upper()
+        value = re.sub(_IBAN_JOINT, "", text[start : account.end()]).upper()
         if valid_iban(value):
             yield Finding(start, account.end(), "IBAN_CODE", CHECKED, "ibans")
 

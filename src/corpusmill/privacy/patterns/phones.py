@@ -37,6 +37,7 @@ _WORDS = frozenset(
     _split(
         "call calling cell dial sms hotline portable fixe ligue ligar bel bellen gsm puh soita"
         " mob tlf mobiel numaram cep når trova tel tele tels telegram"
+        " ph fone tfno tfn mobitel tālr tālrunis mobiil"
         " zadzwoń sdt cellulare telefonu telefonszám"
     )
 )
@@ -52,8 +53,9 @@ _WORD_BEGINNINGS = tuple(
     _split(
         "phone telephone telef teléf telem tél télé cellphone fax mobil handy ruf anruf durchwahl"
         " appel"
-        " joindre móvil movil celular llam chiam telemóvel ring dzwon komórk тел моб звон позвон"
-        " τηλ"
+        " joindre móvil movil celular llam llám chiam telemóvel ring dzwon komórk тел моб звон"
+        " позвон"
+        " τηλ κινητ tālr gsm мобіл"
         " whatsapp contact kontakt erreich rückfrag bereik raggiung reperib ulaş"
     )
 )
@@ -61,7 +63,7 @@ _WORD_BEGINNINGS = tuple(
 _WORDS_WITHOUT_SPACES = tuple(
     _split(
         "電話 电话 手机 手機 携帯 联系 連絡 전화 휴대폰 연락처 هاتف جوال फ़"
-        "ोन फोन मोबाइल thoại โทร טלפון נייד"
+        "ोन फोन दूरभाष मोबाइल thoại โทร טלפון נייד טל פלאפון"
     )
 )
 """... and those of scripts in which words are not told apart by spaces."""
@@ -75,6 +77,13 @@ _EMAIL_AFTER = re.compile(
     re.IGNORECASE,
 )
 """An address right after the number: a signature or a list of contacts."""
+_LETTER = re.compile(r"(?<![\w.])[\[(*|]{0,2}[TPMFC](?:[:)]|\]|\*\*:?)[*` ]{0,4}[(+]?\Z")
+"""`T: 030 1234567`, as signatures have it."""
+_MINE_AFTER = re.compile(
+    r"[ ,]{1,2}(?:is|as|was) (?:the|my|his|her|their|our|your)(?: \w{1,12})?"
+    r" (?:phone|tel\w{0,8}|mobile|cell\w{0,8}|fax|whatsapp|number|contact|call)\b",
+    re.IGNORECASE,
+)
 _WORD_AFTER = re.compile(rf"[ \-,:(]{{0,3}}(?:{_WORDS_AFTER})\b", re.IGNORECASE)
 _REACH_BEFORE, _REACH_AFTER, _REACH_OF_EMAIL = 56, 14, 90
 _MOST_WORDS = 5
@@ -82,7 +91,7 @@ _MOST_WORDS = 5
 
 LEAST_DIGITS, MOST_DIGITS, MOST_NATIONAL_DIGITS = 7, 15, 13
 """Local numbers of North America; ITU-T E.164; with a trunk prefix and room for an extension."""
-LONGEST_RUN, MOST_PIECES = 80, 8
+LONGEST_RUN, MOST_PIECES = 80, 10
 """Longer runs of digits are tables: a word before them does not announce all of it."""
 
 _EXTENSION = re.compile(r"\s?(?:x|ext\.?|#)\s?\d{1,6}\Z", re.IGNORECASE)
@@ -94,7 +103,7 @@ _DATE = re.compile(
 _OTHER_NUMBER = re.compile(
     r"\(?(?:1[0-9]|20)\d\d\)?\W{1,4}\(?(?:1[0-9]|20)?\d\d\)?\Z"  # years
     r"|\(?[+-]?\d+\.\d+\Z"  # a decimal fraction
-    r"|[1-9]\d*(?:\.\d+){3,}"  # an address or a section
+    r"|(?!\d\d(?:\.\d\d){3,4}\Z)[1-9]\d*(?:\.\d+){3,}"  # an address or a section
     r"|\d{1,4}(?: +\d{1,4}){0,3}(?: +\d{1,4}\.\d+)"  # a table
     r"|.*\b\d \d \d \d|.*\d{14}|.*[\[\]]|[1-9]0{6,}\Z"
 )
@@ -136,6 +145,8 @@ def near_phone_word(text: str, start: int, end: int) -> bool:
     before = text[max(0, start - _REACH_BEFORE) : start]
     if "<" in before:
         before = before[before.rindex("<") :] if ">" not in before else PLACEHOLDER.sub(" ", before)
+    if _LETTER.search(before):
+        return True
     known = _WORDS if text[start:end].isdecimal() and text[start] != "0" else _WORDS | _WEAK_WORDS
     for word in _WORD.findall(before.lower())[-_MOST_WORDS:]:
         if word in known or word.startswith(_WORD_BEGINNINGS):
@@ -143,6 +154,8 @@ def near_phone_word(text: str, start: int, end: int) -> bool:
     if not before.isascii() and any(word in before for word in _WORDS_WITHOUT_SPACES):
         return True
     if _WORD_AFTER.match(text, end, end + _REACH_AFTER):
+        return True
+    if _MINE_AFTER.match(text, end, end + 48):
         return True
     return _EMAIL_AFTER.match(text, end, end + _REACH_OF_EMAIL) is not None
 

@@ -249,8 +249,8 @@ _DEGREES = re.compile(
     rf"|[NS]\s?{_ANGLE}[,;\s/]{{0,4}}[EWO]\s?{_ANGLE}"
 )
 _DECIMAL_PAIR = re.compile(
-    r"(?<![\w.])[+-]?(?:[0-8]?\d|90)\.\d{3,15}\s?°?\s?[NS]?\s{0,2}[,;/]?\s{0,2}"
-    r"(?:[\"']?(?:lon\w{0,8}|lng)[\"']?\s?[:=]?\s?)?[+-]?(?:1[0-7]\d|\d?\d|180)\.\d{3,15}(?![\w]|\.\d)"
+    r"(?<![\w.])[+-]?(?:[0-8]?\d|90)\.\d{3,15}[\"']?\s?°?\s?[NS]?\s{0,2}[,;/]?\s{0,2}"
+    r"(?:[\"']?(?:lon\w{0,8}|lng)[\"']?\s?[:=]?\s?)?[\"']?[+-]?(?:1[0-7]\d|\d?\d|180)\.\d{3,15}(?![\w]|\.\d)"
 )
 _PLACE_LABELS = (
     "coordinates|coordinate gps|gps|geolocation|latitude|latlng|lat lng|lat lon|location|position"
@@ -266,9 +266,10 @@ _PLACE_WORDS = words(
 _ANNOUNCED_PAIR = re.compile(
     rf"(?i:{CLOSE})(?:geo:|(?:lat\w{{0,8}}[\"']?\s?[:=]?\s?))?({_DECIMAL_PAIR.pattern})"
 )
-_PAIR_AFTER_SIGN = re.compile(rf"[\"']?\s?[:=]?\s?({_DECIMAL_PAIR.pattern})")
+_PAIR_AFTER_SIGN = re.compile(rf"[\"']?\s?[:=]?\s?[\"']?({_DECIMAL_PAIR.pattern})")
 _STANDS = re.compile(r"\b(?:at|near|bei|à|en|em|a|op|na|vid|hos|bij|vicino a|près de) \Z")
 """Before a pair of as many decimals as only places have."""
+_ON_A_MAP = re.compile(r"://[^\s<>\"']{0,60}map[^\s<>\"']{0,50}[@=/]\Z|\b(?:ll|mlat|center)=\Z")
 _EXACT_PAIR = re.compile(r"[+-]?\d{1,2}\.(\d{5,7}), ?[+-]?\d{1,3}\.(\d{5,7})")
 _NUMBER_AROUND = re.compile(r"\s?[,;]\s?[+-]?\d")
 
@@ -300,8 +301,10 @@ def decimal_degrees(text: str, start: int, end: int) -> Iterator[Finding]:
     span = match.span()
     exact = _EXACT_PAIR.fullmatch(match[0])
     placed = exact and len(exact[1]) == len(exact[2]) and not _NUMBER_AROUND.match(text, span[1])
-    if near(text, *span, _PLACE_WORDS, before=40, after=24) or (
-        placed and _STANDS.search(text, max(0, span[0] - 14), span[0])
+    if (
+        near(text, *span, _PLACE_WORDS, before=40, after=24)
+        or (placed and _STANDS.search(text, max(0, span[0] - 14), span[0]))
+        or (exact and _ON_A_MAP.search(text, max(0, span[0] - 120), span[0]))
     ):
         yield Finding(*span, "COORDINATES", ANNOUNCED, "decimal_degrees")
 

@@ -10,9 +10,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from corpusmill.privacy.candidates import Literal
+from corpusmill.privacy.candidates import Literal, literals
 from corpusmill.privacy.context import in_placeholder
-from corpusmill.privacy.finding import ANNOUNCED, CHECKED, Finding
+from corpusmill.privacy.finding import ANNOUNCED, CHECKED, SHAPED, Finding
 from corpusmill.privacy.patterns.labels import TAG, closes, labels
 from corpusmill.privacy.recognizer import Recognizer
 
@@ -33,7 +33,7 @@ KEY_FORMATS: tuple[tuple[str, str, str], ...] = (
     ("OpenAI", "sk-proj-|sk-svcacct-|sk-None-", r"[A-Za-z0-9_-]{40,250}"),
     ("OpenAI", "sk-", r"[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}|[A-Za-z0-9]{48}"),
     ("Anthropic", "sk-ant-", r"[A-Za-z0-9_-]{60,200}"),
-    ("Hugging Face", "hf_", r"[A-Za-z]{30,40}"),
+    ("Hugging Face", "hf_", r"[A-Za-z0-9]{34,40}"),
     ("SendGrid", "SG.", r"[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"),
     ("DigitalOcean", "dop_v1_|doo_v1_|dor_v1_", r"[a-f0-9]{64}"),
     ("Shopify", "shpat_|shpca_|shppa_|shpss_", r"[A-Fa-f0-9]{32}"),
@@ -52,6 +52,27 @@ KEY_FORMATS: tuple[tuple[str, str, str], ...] = (
     ("Mailgun", "key-", r"[a-f0-9]{32}"),
     ("Grafana", "glsa_|glc_", r"[A-Za-z0-9+/=_]{32,200}"),
     ("Discord", "discord.com/api/webhooks/", r"\d{17,20}/[A-Za-z0-9_-]{60,80}"),
+    ("xAI", "xai-", r"[A-Za-z0-9]{70,100}"),
+    ("Groq", "gsk_", r"[A-Za-z0-9]{48,60}"),
+    ("Perplexity", "pplx-", r"[A-Za-z0-9]{40,60}"),
+    ("Replicate", "r8_", r"[A-Za-z0-9]{36,40}"),
+    ("Sentry", "sntrys_|sntryu_", r"[A-Za-z0-9+/=_]{40,400}"),
+    ("Notion", "secret_", r"[A-Za-z0-9]{43}"),
+    ("Notion", "ntn_", r"[A-Za-z0-9]{40,50}"),
+    ("Figma", "figd_", r"[A-Za-z0-9_-]{38,60}"),
+    ("Airtable", "pat", r"[A-Za-z0-9]{14}\.[a-f0-9]{64}"),
+    ("Square", "EAAA", r"[A-Za-z0-9_-]{56,64}"),
+    ("Doppler", "dp.pt.|dp.st.|dp.ct.|dp.sa.", r"[A-Za-z0-9._-]{40,70}"),
+    ("Fly.io", "fm1_|fm2_|fo1_", r"[A-Za-z0-9_+/=-]{43,800}"),
+    ("PlanetScale", "pscale_tkn_|pscale_oauth_|pscale_pw_", r"[A-Za-z0-9_.=-]{32,64}"),
+    ("Supabase", "sbp_|sb_secret_", r"[A-Za-z0-9_-]{20,64}"),
+    ("RubyGems", "rubygems_", r"[a-f0-9]{48}"),
+    ("Heroku", "HRKU-", r"[A-Za-z0-9_-]{36,70}"),
+    ("Cloudflare", "v1.0-", r"[a-f0-9]{24}-[a-f0-9]{146}"),
+    ("Dropbox", "sl.", r"[A-Za-z0-9_-]{130,200}"),
+    ("Mapbox", "sk.", r"eyJ[A-Za-z0-9_-]{40,100}\.[A-Za-z0-9_-]{20,30}"),
+    ("Pulumi", "pul-", r"[a-f0-9]{40}"),
+    ("Terraform", ".atlasv1.", r"[A-Za-z0-9_=-]{60,70}"),
     ("JSON web token", "eyJ", r"[A-Za-z0-9_-]{10,2000}\.eyJ[A-Za-z0-9_-]{10,4000}"
                               r"(?:\.[A-Za-z0-9_-]{10,1000})?"),
 )  # fmt: skip
@@ -110,7 +131,8 @@ _PASSWORD_LABELS = (
 )
 _PASSWORD_WORDS = "senha|clave|kod pin"
 _KEY_LABELS = (
-    "secret|token|api key|access key|private key|auth key|account key|credential|bearer"
+    "secret|token|encryption key|signing key|master key|api key|access key|private key|auth key"
+    "|account key|credential|bearer"
     "|api schlüssel|zugangsschlüssel|clé d'api|clé api|clé d'accès|jeton d'accès|token d'accès"
     "|token di accesso|token de acceso|token de acesso"
     "|token dostępu|zugangstoken|toegangstoken|åtkomsttoken|jeton|clave de api|clave api"
@@ -124,6 +146,55 @@ _PASSWORD_LITERALS = (
     *labels(_PASSWORD_WORDS, right=True),
 )
 _IS_PASSWORD = frozenset(literal.text.lower() for literal in _PASSWORD_LITERALS)
+
+_TYPED = re.compile(
+    r"(?:\b(?:sshpass|mysql|mysqldump|mysqladmin|mariadb)\b[^\n|;&]{0,60}?\s(?:-p ?|--password[= ])"
+    r"|\bcurl\b[^\n|;&]{0,80}?\s(?:-u|--user)[ =]?[\"']?[\w.@-]{1,40}:"
+    r"|\b(?:docker|podman|az|helm|oc)\b[^\n|;&]{0,60}?\s-p[ =]?)[\"']?\Z"
+)
+"""Commands up to a password that is typed with them."""
+
+
+_OPTION = re.compile(r"\s-p ?|[\w.@-]:")
+_TYPED_VALUE = re.compile(r"[\"']?([^\s\"'|;&$<@/]{8,80})")
+
+
+def typed_passwords(text: str, start: int, end: int) -> Iterator[Finding]:
+    """`mysql -u root -pEx4mpl3`, `sshpass -p ...`, `curl -u admin:...`."""
+    line_end = text.find("\n", end, end + 160)
+    line_end = min(len(text), end + 160) if line_end < 0 else line_end
+    for option in _OPTION.finditer(text, end, line_end):
+        value = _TYPED_VALUE.match(text, option.end(), line_end)
+        if (
+            value
+            and _TYPED.search(text, start, option.end())
+            and _chosen(value[1])
+            and not _VERSION.fullmatch(value[1])
+        ):
+            yield Finding(*value.span(1), "PASSWORD", ANNOUNCED, "typed_passwords")
+
+
+_BASIC = re.compile(
+    r"(?<=authorization)[\"']?\s?[:=]\s?[\"']?basic\s{1,2}([A-Za-z0-9+/]{12,400}={0,2})", re.I
+)
+_BOT = re.compile(r"(?<![\w-])\d{8,10}:AA[A-Za-z0-9_-]{33}(?![\w-])")
+"""Telegram."""
+_ENTRA = re.compile(r"(?<![\w~.-])[A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34}(?![\w~-])")
+"""Microsoft Entra."""
+_SIGNED = re.compile(r"=([A-Za-z0-9%+/_-]{40,100})(?=[&\s\"'<]|\Z)")
+
+
+def inner_signs(text: str, start: int, end: int) -> Iterator[Finding]:
+    """Keys that are told by signs inside of them or by a header's name."""
+    for pattern in (_BOT, _ENTRA):
+        for match in pattern.finditer(text, max(0, start - 12), end + 40):
+            yield Finding(*match.span(), "ACCESS_KEY", CHECKED, "inner_signs")
+    if basic := _BASIC.match(text, end, end + 430):
+        yield Finding(*basic.span(1), "ACCESS_KEY", SHAPED, "inner_signs")
+    signed = text[start:end].lower() == "sig" and _SIGNED.match(text, end, end + 110)
+    if signed and _drawn(signed[1].replace("%", "")):
+        yield Finding(*signed.span(1), "ACCESS_KEY", ANNOUNCED, "inner_signs")
+
 
 _VERBS = r"is|are|was|lautet|ist|est|es|é|è|e|är|to|auf|til|till|na|a|à|para|in|op|naar|su|dir|jest"
 _ASSIGNED = re.compile(
@@ -243,6 +314,16 @@ RECOGNIZERS = (
     Recognizer(
         name="private_keys", entities=("PRIVATE_KEY",), find=private_keys,
         literals=(Literal("-----BEGIN"),),
+    ),
+    Recognizer(
+        name="typed_passwords", entities=("PASSWORD",), find=typed_passwords,
+        literals=literals("sshpass|mysql|mysqldump|mariadb|curl|docker", right=True),
+    ),
+    Recognizer(
+        name="inner_signs", entities=("ACCESS_KEY",), find=inner_signs,
+        literals=(
+            *literals(":AA|Q~", tight=True), *literals("authorization|sig", right=True)
+        ),
     ),
     Recognizer(
         name="assigned_secrets", entities=("ACCESS_KEY", "PASSWORD"), find=assigned_secrets,

@@ -1,0 +1,133 @@
+"""Identifiers as people and programs write them: hidden signs, other widths, forms, cells, glue."""
+
+import pytest
+
+from corpusmill.privacy.recognizers import Scanner
+
+
+@pytest.fixture(scope="module")
+def scanner() -> Scanner:
+    return Scanner()
+
+
+def found(scanner: Scanner, text: str) -> set[tuple[str, str]]:
+    return {(f.entity, text[f.start : f.end]) for f in scanner.find(text)}
+
+
+@pytest.mark.parametrize(
+    ("text", "entity", "value"),
+    [
+        ("jane.doe@host\u2060mail.org", "EMAIL_ADDRESS", "jane.doe@host\u2060mail.org"),
+        ("**4111 1111\u00ad 1111 1111**", "CREDIT_CARD", "4111 1111\u00ad 1111 1111"),
+        ("PAN ４１１１ １１１１ １１１１ １１１１", "CREDIT_CARD", None),
+        ("_4111111111111111_", "CREDIT_CARD", "4111111111111111"),
+        ("Card: 4111 1111 1111\n1111", "CREDIT_CARD", "4111 1111 1111\n1111"),
+        ("GB33\u202fBUKB\u202f2020\u202f1555\u202f5555\u202f55", "IBAN_CODE", None),
+        ("CZ65 0800 0000 1920\n0014 5399", "IBAN_CODE", "CZ65 0800 0000 1920\n0014 5399"),
+        ("邮箱是jane@host.org，谢谢", "EMAIL_ADDRESS", "jane@host.org"),
+        ("이메일는 jane@host.org입니다", "EMAIL_ADDRESS", "jane@host.org"),
+        ("write to jane @ host . org now", "EMAIL_ADDRESS", "jane @ host . org"),
+        ("jane&#64;host.org", "EMAIL_ADDRESS", "jane&#64;host.org"),
+        ("_jane(at)host(dot)org_", "EMAIL_ADDRESS", "_jane(at)host(dot)org"),
+        ("jane [a] host.org", "EMAIL_ADDRESS", "jane [a] host.org"),
+        ("jane ät host punkt de", "EMAIL_ADDRESS", "jane ät host punkt de"),
+        ("to jane@[84.12.99.3] only", "EMAIL_ADDRESS", "jane@[84.12.99.3]"),
+        ("inet ::ffff:84.12.99.3 up", "IP_ADDRESS", "::ffff:84.12.99.3"),
+        ("on fe80::32a7:1a87:2075:9%eth0", "IP_ADDRESS", "fe80::32a7:1a87:2075:9%eth0"),
+        ("redis://:Gx81kwQ0z@cache:6379/0", "URL", "redis://:Gx81kwQ0z@cache:6379/0"),
+        ('{"lat": "48.20817", "lng": "16.37382"}', "COORDINATES", '48.20817", "lng": "16.37382'),
+        ("https://maps.host.org/maps?q=48.208176,16.373819", "COORDINATES", None),
+        ("T: 030 1234567", "PHONE_NUMBER", "030 1234567"),
+        ("Telefon: 32.12.36.07.", "PHONE_NUMBER", "32.12.36.07"),
+        ("I noted 4165 0772 5517 9, his card", "CREDIT_CARD", "4165 0772 5517 9"),
+        ("X1234567 is my passport", "PASSPORT", "X1234567"),
+        ("Geburtsdatum ............ 03.05.1978", "DATE_OF_BIRTH", "03.05.1978"),
+        ("Data nașterii\n20 noiembrie 1949", "DATE_OF_BIRTH", "20 noiembrie 1949"),
+        ("dateOfBirth: 1981-08-11", "DATE_OF_BIRTH", "1981-08-11"),
+        ("[Дата народження] 3 лютого 1983", "DATE_OF_BIRTH", "3 лютого 1983"),
+        ("生年月日: 昭和62年9月5日", "DATE_OF_BIRTH", "昭和62年9月5日"),
+        ("生日是1986年10月1日。", "DATE_OF_BIRTH", "1986年10月1日"),
+        ("护照号是E49937389", "PASSPORT", "E49937389"),
+        ("Reisepass CYYPZ8FV8", "PASSPORT", "CYYPZ8FV8"),
+        ("<b>ΑΦΜ</b>&nbsp;243957457<br>", "TAX_NUMBER", "243957457"),
+        ("ssn: 566-17-24345", "ID_CARD", "566-17-24345"),
+        ("ナンバー: 品川 300 あ 12-34", "VEHICLE_PLATE", "品川 300 あ 12-34"),
+        ("Solana wallet: 7cZUYrzvg3MqcvXgkST7L4ikEKxnDEPjCoJDkSrUrQoY", "CRYPTO", None),
+        ("mysql -u root -pZk8qTT17l4cD app", "PASSWORD", "Zk8qTT17l4cD"),
+        ("curl -u admin:pOVLq4NFo3kW3 https://x", "PASSWORD", "pOVLq4NFo3kW3"),
+        ("Authorization: Basic YWRtaW46dVY3eDNXeUVOZWts", "ACCESS_KEY", None),
+        ("bot 7557940772:AA7FA4jAeEhLMGUKg_35j0WMZeeAmqRSY2e", "ACCESS_KEY", None),
+    ],
+)  # fmt: skip
+def test_values_are_found_as_they_are_written(
+    scanner: Scanner, text: str, entity: str, value: str | None
+) -> None:
+    values = {v for e, v in found(scanner, text) if e == entity}
+    assert value in values if value else values
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "id,name,{}\n1,Jane Doe,{}\n2,Joe,\n",
+        "id\tname\t{}\n1\tJane Doe\t{}\n",
+        "id;{};name\n1;{};Jane\n",
+        '"id","{}"\n"1","{}"\n',
+        "| id | {} |\n|----|:---|\n| 1  | {} |\n",
+        "+----+-----+\n| id | {} |\n+----+-----+\n| 1 | {} |\n+----+-----+\n",
+        "INSERT INTO p (id, {}, name) VALUES\n(1, '{}', 'O''Hara, Jane'),\n(2, NULL, 'x');",
+    ],
+)
+@pytest.mark.parametrize(
+    ("column", "value", "entity"),
+    [
+        ("date_of_birth", "15. Januar 1946", "DATE_OF_BIRTH"),
+        ("passport_no", "CT3RW5Y07", "PASSPORT"),
+        ("pesel", "44051401458", "PL_PESEL"),
+        ("taxId", "14-6751604", "TAX_NUMBER"),
+        ("mobile", "86900737", "PHONE_NUMBER"),
+        ("patient_id", "P458987", "MEDICAL_RECORD"),
+    ],
+)
+def test_the_name_of_a_column_announces_its_values(
+    scanner: Scanner, table: str, column: str, value: str, entity: str
+) -> None:
+    assert (entity, value) in found(scanner, table.format(column, value))
+
+
+def test_columns_end_where_their_table_ends(scanner: Scanner) -> None:
+    text = "name,patient_id\nJane,P458987\n\nThe model,P458988\nof 2019\n"
+    assert found(scanner, text) == {("MEDICAL_RECORD", "P458987")}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0.4111111111111111, 1,4111111111111111 and x_4111111111111111",
+        '<meta name="twitter:site" content="@host.org">',
+        "the plate, figure 12,\nshows 34567890",
+        "int at = vector_at_dot_index(x);",
+        "fe80:: and fe80::/10 are prefixes",
+        "docker run -p 8080:80 nginx:1.25.3",
+        "curl -u admin:$PASSWORD https://x",
+        "Lunch at 12 . Dinner @ home . well",
+        "the solana validator 1.18.26 at commit 7c1e8f1a",
+        "sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "ISBN 978-3-16-148410-0, DOI 10.1000/182, 3f2504e0-4f89-11d3-9a0c-0305e82c3301",
+    ],
+)
+def test_what_only_looks_like_one_stays(scanner: Scanner, text: str) -> None:
+    assert found(scanner, text) == set()
+
+
+def test_tables_made_to_be_read_twice_cost_linear_time(scanner: Scanner) -> None:
+    import time
+
+    def seconds(rows: int) -> float:
+        text = "phone,dob\n" * rows + "phone;" * rows
+        began = time.process_time()
+        scanner.find(text)
+        return time.process_time() - began
+
+    seconds(100)
+    assert seconds(8000) < 8 * seconds(2000) + 0.5
