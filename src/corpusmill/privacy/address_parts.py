@@ -35,7 +35,8 @@ UNIT = re.compile(
     rf"(?:{UNIT_WORDS})\b\.?[ ]?(?:#|n[.º°]{{0,2}}|nr\.?)?[ ]?(?:\d{{1,5}}[A-Za-z]?|[A-Z])(?!\w)"
     r"|#[ ]?\d{1,5}(?!\w)"
     r"|\d{1,2}\.[ ]?(?:th|tv|mf|sal|em|og|stock|patro)(?!\w)"
-    r"|\d{1,2}[ ]?(?:º|ª|°|\.º|er|e)[ ]?(?:étage|piso|floor|andar|[A-Z](?!\w)|izq|dcha|dto|esq)?",
+    r"|\d{1,2}[ ]?(?:º|ª|°|\.º|er|e)"
+    r"(?:[ ]?(?:étage|piso|floor|andar|[A-Z](?!\w)|izq|dcha|dto|esq))?",
     re.IGNORECASE,
 )
 NO_NUMBER = re.compile(r"[Ss]/[Nn](?!\w)\.?º?")
@@ -67,11 +68,13 @@ ASIAN_ZIP = re.compile(r"\d{3}-\d{4}(?!\w|-)")
 _REGION = r"(?:[A-Z]{2,5}|nan|[A-Z]\. ?[A-Z]{1,3}\.?|[A-Z][a-z]{1,4}\.)"
 REGION = re.compile(rf"\(?{_REGION}\)?(?!\w)")
 REGION_AND_ZIP = re.compile(rf"{_REGION},? {{1,2}}(?:{ZIP.pattern})")
-PROVINCE = re.compile(rf"\((?:okres |Kreis |prov\. |province of )?{NAME}(?: {NAME}){{0,2}}\)")
+PROVINCE = re.compile(
+    rf"\((?:okres |Kreis |prov\. |province of )?{NAME}(?: {NAME}){{0,2}}\)|/ [A-Z]{{2}}(?!\w)"
+)
 NAMED_REGION = re.compile(
     rf"(?:Región|Provincia|Estado|Departamento|Ciudad Autónoma|Comunidad|County|Co\.|Comitatul"
     rf"|Județul|Jud\.|Kanton|Canton|Distrito|Província|Provincie|okres)"
-    rf" (?:{SMALL} )?{NAME}(?: (?:{SMALL} )?{NAME}){{0,2}}"
+    rf" (?:{SMALL} )?{NAME}(?: (?:{SMALL} |[ye] )?{NAME}){{0,2}}"
 )
 TOWN = re.compile(
     rf"(?:{SMALL} )?{NAME}(?: ?[ -](?:{SMALL} )?{NAME}){{0,3}}(?: los (?:altos|bajos))?"
@@ -117,7 +120,7 @@ _STREET_KINDS = (
     r"|pasaje|psje|prolongación|peatonal|privada|cerrada|andador|retorno|circuito|calzada|bulevar"
     r"|circunvalación|boulevard|eje vial|periférico|glorieta|cuesta|rambla|ronda|carrer"
     r"|rua|travessa|praça|estrada|alameda|viaduto|viela|rodovia|ladeira|avenida"
-    r"|náměstí|třída|ulice|ulicë|bulevardul|șoseaua|soseaua|calea|aleea|intrarea|splaiul|jl|jalan"
+    r"|náměstí|třída|ulice|drumul|str|bulevardul|șoseaua|soseaua|calea|aleea|intrarea|splaiul|jl|jalan"
     r"|gg|số|ngõ|улица|ул|проспект|пер|вул"
 )
 _OTHER_KINDS = (
@@ -130,18 +133,37 @@ _OTHER_KINDS = (
 """Words of which other things are called as well: more must speak for an address."""
 STREET_KINDS = rf"(?:{_STREET_KINDS}|{_OTHER_KINDS})"
 _QUARTERS = r"(?: (?:[Ss]ur|[Nn]orte|[Ee]ste|[Oo]este))?"
+_NAMED = rf"(?:{SMALL} )?(?:\d{{1,2}} (?:de )?)?{WORDS}{_QUARTERS}"
+_GRID = rf"\d{{1,3}} ?[A-Z]?(?: [Bb]is)?{_QUARTERS}"
 TYPED = re.compile(
     rf"(?<![\w.@/-])(?:(?P<sure>(?i:{_STREET_KINDS}))|(?i:{_OTHER_KINDS}))\.?[ ]{{1,2}}"
-    rf"(?:(?:{SMALL} )?(?:\d{{1,2}} (?:de )?)?{WORDS}{_QUARTERS}(?:(?P<number>"
-    rf",? ?,? (?:(?P<mark>{MARK})?{HOUSE}|(?P<none>{NO_NUMBER.pattern}))))?"
-    rf"|\d{{1,3}} ?[A-Z]?(?: [Bb]is)?{_QUARTERS} (?P<grid>{MARK}\d{{1,4}}[A-Z]?"
-    rf"(?: ?- ?\d{{1,3}})?)(?!\w))"
+    rf"(?:(?:{_NAMED},?|{_GRID}) (?P<marked>{MARK}(?:{HOUSE}|\d{{1,4}}[A-Z]? ?- ?\d{{1,3}}(?!\w)))"
+    rf"|{_NAMED} ?,? (?:(?P<house>{HOUSE})|(?P<none>{NO_NUMBER.pattern}))|{_NAMED})"
 )
 """The kind of street, its name, its number: `Soseaua Popescu Nr. 61`, `Largo Anjos, S/N`,
 `Carrera 57 # 7-71`."""
+_US_SUFFIXES = (
+    "alley|annex|arcade|avenue|bayou|beach|bend|bluffs?|bottom|boulevard|branch|bridge|brooks?|burgs?"
+    "|bypass|camp|canyon|cape|causeway|centers?|circles?|cliffs?|club|commons?|corners?|course"
+    "|courts?|coves?|creek|crescent|crest|crossing|crossroads?|curve|dale|dam|divide|drives?"
+    "|estates?|expressway|extensions?|falls?|ferry|fields?|flats?|fords?|forest|forges?|forks?|fort"
+    "|freeway|gardens?|gateway|glens?|greens?|groves?|harbors?|haven|heights|highway|hills?|hollow"
+    "|inlet|islands?|isle|junctions?|keys?|knolls?|lakes?|land|landing|lane|lights?|loaf|locks?"
+    "|lodge|loop|mall|manors?|meadows?|mews|mills?|mission|motorway|mount|mountains?|neck|orchard"
+    "|oval|overpass|parks?|parkways?|pass|passage|path|pike|pines?|place|plains?|plaza|points?"
+    "|ports?|prairie|radial|ramp|ranch|rapids?|rest|ridges?|river|roads?|route|row|run|shoals?"
+    "|shores?|skyway|springs?|spurs?|squares?|station|stream|streets?|summit|terrace|throughway"
+    "|trace|tracks?|trail|tunnel|turnpike|underpass|unions?|valleys?|viaduct|views?|villages?"
+    "|ville|vista|walks?|wall|ways?|wells?"
+)
+"""United States Postal Service, publication 28, appendix C1."""
+AMERICAN = re.compile(
+    rf"(?<![\w.,/$€£%#-])\d{{1,6}} (?:{NAME} ){{1,3}}(?i:{_US_SUFFIXES})(?![\w-])"
+)
 KIND_BEFORE = re.compile(
     rf"(?<![^\s(>])(?:{STREET_KINDS}\.?[ ]{{1,2}}(?:{SMALL} )?|(?:{UNIT_WORDS})\.?[ ](?:\w{{1,5}}"
-    r",?(?:[ ]|[ ]?\n[ ]{0,4}))?)\Z",
+    r",?(?:[ ]|[ ]?\n[ ]{0,4}))?|(?:h\. ?no|no|nr|door no)\.? |plot "
+    r"|\d{1,2}(?:st|nd|rd|th) )\Z",
     re.IGNORECASE,
 )
 """Directly before a piece of an address: the kind of street, a flat."""

@@ -43,7 +43,9 @@ _ANNOUNCED = re.compile(
 )
 _CORNER_BEFORE = re.compile(rf"(?:the )?corner of (?:{WORDS} and )?\Z")
 _CORNER_AFTER = re.compile(rf"(?: (?:[Ss]t|[Ss]tr|[Ss]treet)\.?)? and {WORDS}")
-_JOIN = re.compile(rf"[\s,;.:>?|*()/#-]{{0,16}}(?:(?:{MARK}|(?i:{UNIT_WORDS})\b\.?)[ .#]{{0,3}})?")
+_JOIN = re.compile(
+    rf"(?:[\s,;:>?|*()/#-]|\.(?!\s)){{0,16}}(?:(?:{MARK}|(?i:{UNIT_WORDS})\b\.?)[ .#]{{0,3}})?"
+)
 
 
 def shaped_addresses(text: str) -> Iterator[Finding]:
@@ -64,9 +66,18 @@ def typed_addresses(text: str) -> Iterator[Finding]:
     for match in parts.TYPED.finditer(text):
         start, street = match.span()
         end, sure = tail(text, street)
-        sure = bool(sure or match["mark"] or match["none"] or match["grid"])
-        if sure or (match["number"] and match["sure"]):
+        sure = bool(sure or match["marked"] or match["none"])
+        if sure or (match["sure"] and (match["house"] or end > street)):
             yield Finding(start, end, ENTITY, SHAPED if sure else PLAUSIBLE, "typed_addresses")
+
+
+def american_addresses(text: str) -> Iterator[Finding]:
+    """`641 Ilona Locks`: words that are no word for street to most, where an address is due."""
+    for match in parts.AMERICAN.finditer(text):
+        start, street = match.span()
+        end, sure = tail(text, street)
+        if sure or _ANNOUNCED.search(text, max(0, start - 80), start):
+            yield Finding(start, end, ENTITY, ANNOUNCED, "american_addresses")
 
 
 def tail(text: str, end: int) -> tuple[int, bool]:
@@ -76,9 +87,11 @@ def tail(text: str, end: int) -> tuple[int, bool]:
     stop = min(len(text), end + REACH)
     at, kept, sure = end, end, False
     seen: list[str] = []
-    before = text[max(0, end - 12) : end]
+    before = text[max(0, end - 32) : end]
     if parts.ENDS_WITH_ZIP.search(before):
         seen.append("zip")
+    elif parts.ENDS_WITH_COUNTRY.search(before):
+        seen.append("country")
     elif parts.ENDS_WITH_REGION.search(before):
         seen.append("region")
     for _ in range(8):
@@ -224,4 +237,4 @@ def _together(text: str, left: Finding, right: Finding) -> bool:
     if left.entity != ENTITY and "\n" in text[left.end : right.start]:
         return False  # a town at the end of the line before
     gap = text[left.end : right.start]
-    return gap.count("\n") <= 2 and _JOIN.fullmatch(gap) is not None and ". " not in gap
+    return gap.count("\n") <= 2 and _JOIN.fullmatch(gap) is not None

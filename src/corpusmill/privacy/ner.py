@@ -15,7 +15,12 @@ from typing import Literal
 
 from corpusmill.errors import UsageError, one_of
 from corpusmill.privacy.address_parts import COUNTRY
-from corpusmill.privacy.addresses import shaped_addresses, typed_addresses, whole_addresses
+from corpusmill.privacy.addresses import (
+    american_addresses,
+    shaped_addresses,
+    typed_addresses,
+    whole_addresses,
+)
 from corpusmill.privacy.finding import PLAUSIBLE, Finding
 from corpusmill.privacy.ner_jieba import JiebaNames, check_jieba
 from corpusmill.privacy.ner_rampart import Rampart, Word, model_folder
@@ -111,6 +116,7 @@ class NameFinder:
             *self._streets.find(text),
             *shaped_addresses(text),
             *typed_addresses(text),
+            *american_addresses(text),
         ]
         located = whole_addresses(text, pieces)
         streets = [f for f in located if f.entity == "STREET_ADDRESS"]
