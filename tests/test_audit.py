@@ -1,5 +1,6 @@
 """An audit tells what a recipe's anonymization lets through, and nothing of anybody's text."""
 
+import dataclasses
 import io
 import json
 import shutil
@@ -7,19 +8,24 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpusmill.errors import UsageError
+from corpusmill.pipelines.anonymize_chain import AnonymizeChain, Passed
 from corpusmill.pipelines.audit import AUDIT_FILE, audit
+from corpusmill.pipelines.audit_counts import Counts, overlaps
 from corpusmill.pipelines.ledger import load_run
 from corpusmill.pipelines.oneshot import recipe_for
-from corpusmill.pipelines.planting import EXCERPT_CHARACTERS, excerpt, plant
+from corpusmill.pipelines.planting import EXCERPT_CHARACTERS, Copy, Place, excerpt, plant
+from corpusmill.pipelines.recipe import load_recipe
 from corpusmill.pipelines.run import run
 from corpusmill.pipelines.verify import clean
-from corpusmill.privacy.identities import passages
+from corpusmill.privacy.entities import ENTITIES
+from corpusmill.privacy.identities import Planted, passages
 from corpusmill.report.audit_view import audit_view
 
 TEXT = (
@@ -28,12 +34,12 @@ TEXT = (
     "The shop on the quay sells bread and rope; it has {0} shelves.\n"
 )
 CHECKED = "[EMAIL_ADDRESS, IBAN_CODE, CREDIT_CARD, CRYPTO]"
-
+LET_STAND = [entity for entity in ENTITIES if entity not in CHECKED]
 
 TOKENIZE = "  - tokenize: {tokenizer: train, vocab_size: 512}\n"
 
 
-def finished(folder: Path, stages: str, texts: list[str]) -> Path:
+def finished(folder: Path, stages: str, texts: list[str], until: str | None = None) -> Path:
     """A run over small documents of two sources, one of them of books."""
     folder.mkdir(exist_ok=True)
     (folder / "pages.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in texts))
@@ -47,7 +53,7 @@ def finished(folder: Path, stages: str, texts: list[str]) -> Path:
         f"stages:\n{stages}"
     )
     loaded, _ = recipe_for([str(recipe)], [])
-    run(loaded, str(folder / "out"), workers=1)
+    run(loaded, str(folder / "out"), workers=1, until=until)
     return folder / "out"
 
 
@@ -72,7 +78,7 @@ def changed(out: Path, to: Path, **anonymize: Any) -> Path:
 
 
 def small(out: Path, **options: Any) -> dict[str, Any]:
-    return audit(str(out), **{"sample": 6, "identities": 10, **options})
+    return audit(str(out), **{"sample": 6, "identities": 10, "leave": LET_STAND, **options})
 
 
 def contents(out: Path) -> dict[str, bytes]:
@@ -109,6 +115,82 @@ def test_what_the_recipe_does_not_look_for_is_listed_apart(masked: Path) -> None
     assert facts["not_covered"].keys().isdisjoint(facts["entity"])
 
 
+def test_a_type_that_the_recipe_lets_stand_fails_unless_it_is_left_on_purpose(
+    masked: Path, tmp_path: Path
+) -> None:
+    facts = small(masked, min_recall=0.0, leave=[e for e in LET_STAND if e != "PHONE_NUMBER"])
+    assert facts["findings"] == [
+        "the recipe lets types of identifiers stand that `leave` does not name: PHONE_NUMBER"
+    ]
+    kept = changed(masked, tmp_path / "out", methods={"EMAIL_ADDRESS": "keep"})
+    facts = small(kept, min_recall=0.0)
+    assert facts["findings"][0].endswith("does not name: EMAIL_ADDRESS")
+    with pytest.raises(UsageError, match="'EMAIL' is not one of"):
+        small(masked, leave=["EMAIL"])
+
+
+def test_fields_beside_the_text_are_planted_into(masked: Path, tmp_path: Path) -> None:
+    listed = ["text", "uri", "metadata.title"]
+    facts = small(changed(masked, tmp_path / "out", fields=listed), min_recall=0.95)
+    assert facts["findings"] == []
+    assert facts["position"]["uri"]["values"] > 0
+    assert facts["position"]["metadata.title"]["values"] > 0
+    assert facts["position"]["uri"]["leaked"] == 0
+
+
+def test_a_value_that_is_left_in_a_field_is_a_leak(masked: Path, tmp_path: Path) -> None:
+    out = changed(masked, tmp_path / "out", fields=["text", "uri"])
+    counts = Counts(AnonymizeChain(load_recipe(str(out / "recipe.yaml"))))
+    value = Planted(8, 23, "EMAIL_ADDRESS", "bare-1", (8, 23))
+    copy = Copy("", (Place(value, "uri", "de", "uri"),), {"uri": "https://anna@walden.org/"})
+    counts.add(copy, "pages", {"text": "", "uri": copy.fields["uri"]})
+    counts.add(copy, "pages", {"text": "", "uri": "https://<EMAIL_ADDRESS>/"})
+    facts = counts.facts()
+    assert facts["position"] == {"uri": facts["entity"]["EMAIL_ADDRESS"]}
+    assert (facts["values"], facts["leaked"], facts["precision"]) == (2, 1, 1.0)
+
+
+def test_copies_that_a_stage_fails_on_prove_nothing(
+    masked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = AnonymizeChain.pass_over
+    calls = iter(range(100))
+
+    def failing(self: AnonymizeChain, documents: pa.RecordBatch) -> Passed:
+        if next(calls) != 2:  # the sample, the sample again, and then the copies
+            return whole(self, documents)
+        none = whole(self, documents.slice(0, 0))
+        return dataclasses.replace(none, quarantined=frozenset(documents["id"].to_pylist()))
+
+    monkeypatch.setattr(AnonymizeChain, "pass_over", failing)
+    facts = small(masked, identities=2)
+    assert facts["quarantined"] == facts["copies"] > 0
+    assert facts["recall"] is None
+    assert facts["findings"][0] == "nothing that was planted could be counted"
+    assert facts["findings"][1].startswith(f"{facts['copies']} of {facts['copies']} copies were")
+
+
+def test_a_run_that_has_not_been_anonymized_yet_fails(tmp_path: Path) -> None:
+    stage = f"  - anonymize: {{for: [web], entities: {CHECKED}}}\n"
+    out = finished(tmp_path, stage, [TEXT.format(n) for n in range(5)], until="ingest")
+    facts = small(out, identities=1, min_recall=0.0)
+    assert facts["findings"] == ["the run has not come through 01-anonymize"]
+
+
+def test_a_rate_is_never_rounded_up_to_its_goal(masked: Path) -> None:
+    counts = Counts(AnonymizeChain(load_recipe(str(masked / "recipe.yaml"))))
+    counts._tallies["entity"]["CRYPTO"] = [1_000_000, 1]
+    assert counts.facts()["recall"] == 0.99999
+
+
+def test_a_replacement_that_takes_more_than_it_should_is_false() -> None:
+    place = Place(Planted(10, 20, "CRYPTO", "bare-1", (10, 20)), "line", "en")
+    assert overlaps([(10, 21)], [place]) == (1, 0)
+    assert overlaps([(2, 19)], [place]) == (1, 0)
+    assert overlaps([(0, 40)], [place]) == (1, 1)
+    assert overlaps([(30, 40)], [place]) == (0, 1)
+
+
 def test_the_same_seed_gives_the_same_audit_and_no_text_of_a_document(masked: Path) -> None:
     one = small(masked, identities=3)
     assert small(masked, identities=3) == one
@@ -117,10 +199,11 @@ def test_the_same_seed_gives_the_same_audit_and_no_text_of_a_document(masked: Pa
 
 def test_an_anonymizer_that_does_not_see_the_text_fails(masked: Path, tmp_path: Path) -> None:
     facts = small(changed(masked, tmp_path / "out", fields=["uri"]), identities=3)
-    assert facts["recall"] == 0.0
+    in_text = [rate for name, rate in facts["position"].items() if name != "uri"]
+    assert [rate["leaked"] for rate in in_text] == [rate["values"] for rate in in_text]
     assert facts["leaks"]
     assert len(facts["findings"]) == 1
-    assert facts["findings"][0].startswith("recall 0.0 is below 0.997: ")
+    assert facts["findings"][0].endswith("planted values are left")
 
 
 def test_identifiers_that_are_left_in_the_shards_are_counted(tmp_path: Path) -> None:
@@ -132,7 +215,11 @@ def test_identifiers_that_are_left_in_the_shards_are_counted(tmp_path: Path) -> 
     facts = small(out, identities=1, min_recall=0.0)
     assert facts["shards"]["documents_with_identifiers"] == 12
     assert facts["shards"]["entities"] == {"EMAIL_ADDRESS": 36}
-    assert facts["findings"] == ["shards/: 12 of 13 documents still hold what the recipe replaces"]
+    assert facts["shards"]["identifiers"] == 36
+    assert facts["findings"] == [
+        "the run has not come through 01-anonymize",
+        "shards/: 12 of 13 documents still hold what the recipe replaces",
+    ]
     assert facts["sample"]["replacements"] > 0
 
 

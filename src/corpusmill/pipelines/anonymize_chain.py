@@ -4,6 +4,7 @@ In isolated children, with a document that fails quarantined: for whoever wants 
 stages would do, outside of a run.
 """
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,8 +18,8 @@ from corpusmill.errors import UsageError
 from corpusmill.pipelines.judge import Judged, OpenStage, judge
 from corpusmill.pipelines.plan import Step, make_steps
 from corpusmill.pipelines.recipe import Recipe
-from corpusmill.privacy.leaks import Comparison
-from corpusmill.stages.anonymize import Anonymize
+from corpusmill.stage import Action
+from corpusmill.stages.anonymize import METADATA_PREFIX, Anonymize
 
 
 @dataclass(frozen=True)
@@ -30,18 +31,25 @@ class Passed:
     texts: Mapping[str, str]
     """Id -> text of those."""
     entities: Counter[str]
-    """What the stages say that they replaced."""
+    """What the stages say that they replaced, or dropped documents for."""
+    quarantined: frozenset[str]
+    """Ids of documents that a stage failed on."""
 
-    def changes(self, before: pa.RecordBatch) -> tuple[int, int]:
-        """Documents whose text is another one or gone, and stretches of text that are."""
-        documents = stretches = 0
+    def changed(self, before: pa.RecordBatch) -> int:
+        """Documents whose text is another one or gone."""
         columns = before.column("id").to_pylist(), before.column("text").to_pylist()
-        for document, text in zip(*columns, strict=True):
-            after = self.texts.get(document)
-            if after != text:
-                documents += 1
-                stretches += 1 if after is None else len(Comparison(text, after).replaced())
-        return documents, stretches
+        return sum(self.texts.get(i) != text for i, text in zip(*columns, strict=True))
+
+    def field_values(self, name: str) -> dict[str, str]:
+        """Id -> what stands in `text`, `uri` or `metadata.KEY` of the documents that were kept."""
+        if name == "text":
+            return dict(self.texts)
+        ids = self.documents.column("id").to_pylist()
+        if name == "uri":
+            return dict(zip(ids, self.documents.column("uri").to_pylist(), strict=True))
+        key = name.removeprefix(METADATA_PREFIX)
+        rows = self.documents.column("metadata").to_pylist()
+        return {i: dict(row or ()).get(key, "") for i, row in zip(ids, rows, strict=True)}
 
 
 class AnonymizeChain:
@@ -66,6 +74,11 @@ class AnonymizeChain:
         self._kinds = {source.name: source.kind for source in recipe.sources}
         self.drops = any(stage.drops() for _, stage in self.steps)
         """Whether a document goes as a whole."""
+        self.slow = any(
+            stage.ner != "none" or stage.recognizers or stage.recognizer_files
+            for _, stage in self.steps
+        )
+        """Whether models or recognizers that are not ours read the whole text."""
         self.schema = document_schema(
             score for _, stage in self.steps for score in stage.score_fields()
         )
@@ -74,22 +87,38 @@ class AnonymizeChain:
         """Whether any stage looks at documents of this source."""
         return any(step.applies_to(source, self._kinds[source]) for step, _ in self.steps)
 
-    def looks_for(self, entity: str, source: str) -> bool:
-        """Whether any stage takes such values out of documents of this source."""
+    def fields_of(self, source: str) -> list[str]:
+        """Fields beside the text that any stage searches in documents of this source."""
+        kind = self._kinds[source]
+        named = (s.fields for step, s in self.steps if step.applies_to(source, kind))
+        return [name for name in dict.fromkeys(itertools.chain(*named)) if name != "text"]
+
+    def looks_for(self, entity: str, source: str, field: str = "text") -> bool:
+        """Whether any stage takes such values out of this field of documents of this source. The
+        text counts as searched, always: where no stage does, everything in it is left."""
         kind = self._kinds[source]
         return any(
             step.applies_to(source, kind)
+            and (field == "text" or field in stage.fields)
             and entity in stage.looked_for()
             and (entity in stage.entities or kind in stage.ner_kinds)
             for step, stage in self.steps
         )
 
-    def rows(self, texts: Sequence[tuple[str, str, str, str | None]]) -> pa.RecordBatch:
-        """Documents as the stages want them, from (id, text, source, language)."""
+    def rows(
+        self,
+        texts: Sequence[tuple[str, str, str, str | None]],
+        fields: Sequence[Mapping[str, str]] = (),
+    ) -> pa.RecordBatch:
+        """Documents as the stages want them, from (id, text, source, language), and what stands in
+        their other fields."""
+        beside = fields or [{}] * len(texts)
         rows = [
-            {"id": i, "text": text, "source": source, "kind": self._kinds[source], "uri": i,
-             "language": language}
-            for i, text, source, language in texts
+            {"id": i, "text": text, "source": source, "kind": self._kinds[source],
+             "uri": some.get("uri", i), "language": language,
+             "metadata": {name.removeprefix(METADATA_PREFIX): value
+                          for name, value in some.items() if name.startswith(METADATA_PREFIX)}}
+            for (i, text, source, language), some in zip(texts, beside, strict=True)
         ]  # fmt: skip
         return documents_from_rows(rows, self.schema)
 
@@ -98,6 +127,7 @@ class AnonymizeChain:
         if not self._opened:
             self._opened = [OpenStage(stage) for _, stage in self.steps]
         entities: Counter[str] = Counter()
+        quarantined: set[str] = set()
         rows = documents
         for (step, _), opened in zip(self.steps, self._opened, strict=True):
             sources = rows.column("source").to_pylist()
@@ -109,9 +139,13 @@ class AnonymizeChain:
                 judge(opened, batch, judged, {}, lambda document, reason: None)
             rows = pa.concat_batches([past, *judged.kept])
             for verdict in judged.ledger:
-                entities.update(_counted(verdict["detail"]))
+                if verdict["action"] == Action.QUARANTINED:
+                    quarantined.add(verdict["id"])
+                else:
+                    entities.update(_counted(verdict["detail"]))
         ids, texts = rows.column("id").to_pylist(), rows.column("text").to_pylist()
-        return Passed(rows, dict(zip(ids, texts, strict=True)), entities)
+        kept = dict(zip(ids, texts, strict=True))
+        return Passed(rows, kept, entities, frozenset(quarantined))
 
     def close(self) -> None:
         """End the stages' children."""

@@ -30,7 +30,7 @@ def audit_view(facts: Mapping[str, Any]) -> "RenderableType":
     for name, title in _GROUPS:
         views.append(_rates(title, name, facts[name], goal))
     if facts["not_covered"]:
-        title = "Not looked for by the recipe, and not counted"
+        title = "Let stand by the recipe, and not counted"
         views.append(_rates(title, "entity", facts["not_covered"], 0.0))
     if facts["leaks"]:
         views.append(_leaks(facts["leaks"]))
@@ -82,6 +82,8 @@ def _summary(facts: Mapping[str, Any]) -> list[str]:
             f"{shards['identifiers']:,} identifiers in {shards['documents_with_identifiers']:,}"
         )
         lines += [f"  {entity}: {n:,}" for entity, n in shards["entities"].items()]
+    if facts["leave"]:
+        lines.append(f"left on purpose: {', '.join(facts['leave'])}")
     if facts["not_anonymized"]:
         lines.append(f"sources that no stage anonymizes: {', '.join(facts['not_anonymized'])}")
     return lines
