@@ -76,6 +76,12 @@ def well_known() -> frozenset[str]:
     return frozenset(name for name in names if name in gazetteer())
 
 
+@lru_cache(maxsize=1)
+def official_names() -> frozenset[str]:
+    """Names, in lower case, that are the first of their place and no other word's spelling."""
+    return frozenset(key for key, levels in gazetteer().items() if levels[0].casefold() == key)
+
+
 def _latin(names: list[str]) -> list[str]:
     """Other names that a text in a Latin script may use: München for Munich; not airport codes."""
     return [name for name in names if len(name) > 3 and name[0].isupper() and name.isprintable()]

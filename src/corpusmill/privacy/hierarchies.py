@@ -30,6 +30,9 @@ LARGEST_HIERARCHY = 1 << 24
 
 
 def _age(value: str) -> tuple[str, ...]:
+    if re.fullmatch(r"[1-9]0-[1-9]9", value):  # somebody in their thirties
+        low = int(value[:2]) // 20 * 20
+        return (value, value, value, f"{low}-{low + 19}", ANY)
     if not (value.isdecimal() and len(value) <= 3):
         return (value, ANY, ANY, ANY, ANY)
     age = int(value)

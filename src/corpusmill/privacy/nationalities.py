@@ -61,8 +61,17 @@ _TABLE = {
     ),
 }
 
+_NATIONALS = (
+    "GB Briton Brit Englishman Englishwoman Scot Scotsman Scotswoman Welshman Welshwoman; IE "
+    "Irishman Irishwoman; SE Swede; DK Dane; FI Finn; IS Icelander; DE Deutscher Deutsche; FR "
+    "Frenchman Frenchwoman; NL Dutchman Dutchwoman; LU Luxembourger; ES Spaniard; HR Croat; SI "
+    "Slovene; RS Serb; PL Pole; TR Turk; NZ New-Zealander; AR Argentinean; AE Emirian; BD Bengali"
+)
+"""What somebody of a country is called, where that is not the adjective."""
 NATIONALITIES: dict[str, str] = {}
 """Adjective in lower case -> ISO 3166 code of the country."""
+NATIONALS: set[str] = set()
+"""The nouns among them, in lower case."""
 REGIONS: dict[str, str] = {}
 """Code of a country -> region of the world."""
 
@@ -71,3 +80,7 @@ for _region, _entries in _TABLE.items():
         _code, *_adjectives = _entry.split()
         REGIONS[_code] = _region
         NATIONALITIES.update({a.replace("-", " ").casefold(): _code for a in _adjectives})
+for _entry in _NATIONALS.split(";"):
+    _code, *_nouns = _entry.split()
+    NATIONALS.update(noun.replace("-", " ").casefold() for noun in _nouns)
+    NATIONALITIES.update({noun.replace("-", " ").casefold(): _code for noun in _nouns})

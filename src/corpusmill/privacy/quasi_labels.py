@@ -30,23 +30,39 @@ class Fact:
 _KEYS = {
     key: attribute
     for attribute, keys in {
-        "age": "age|alter|âge|edad",
+        "age": "age|years|alter|âge|edad",
         "sex": "sex|gender|geschlecht|sexe|sexo",
-        "birth_date": "dob|d.o.b.|date of birth|birth date|birthdate|birthday|born|geburtsdatum"
-        "|geboren|geboren am|date de naissance|né le|née le|fecha de nacimiento",
+        "birth_date": "dob|d.o.b.|date of birth|year of birth|birth year|birth date|birthdate"
+        "|birthday|born|geburtsdatum|geboren|geboren am|date de naissance|né le|née le"
+        "|fecha de nacimiento",
         "postcode": "postcode|post code|postal code|zip|zip code|plz|postleitzahl|code postal"
         "|código postal",
-        "city": "city|town|residence|hometown|home town|location|lives in|place of residence"
-        "|wohnort|stadt|ville|domicile|ciudad|residencia",
+        "city": "city|town|residence|hometown|home town|location|lives|address|lives in"
+        "|place of residence|wohnort|stadt|ville|domicile|ciudad|residencia",
         "nationality": "nationality|citizenship|staatsangehörigkeit|nationalität|nationalité"
         "|nacionalidad",
-        "occupation": "occupation|profession|job|job title|beruf|métier|ocupación|profesión",
-        "employer": "employer|company|workplace|works at|works for|arbeitgeber|employeur"
-        "|empleador|empresa",
+        "occupation": "occupation|profession|job|job title|role|works as|trade|beruf|métier"
+        "|ocupación|profesión",
+        "employer": "employer|employed by|company|workplace|works at|works for|arbeitgeber"
+        "|employeur|empleador|empresa",
     }.items()
     for key in keys.split("|")
 }
-_VAGUE = frozenset({"job", "company", "location", "city", "town", "residence"})
+_VAGUE = frozenset(
+    {
+        "job",
+        "role",
+        "trade",
+        "lives",
+        "address",
+        "years",
+        "company",
+        "location",
+        "city",
+        "town",
+        "residence",
+    }
+)
 """Keys that other things have as well: what no list knows behind them is a person's only where
 something else is."""
 _AS_WRITTEN = ("city", "nationality", "occupation", "employer")
@@ -58,6 +74,7 @@ _LABELLED = re.compile(
 )
 _NEXT_KEY = re.compile(r"(?:[.,;(]|\s)\s{0,3}[^\W\d_][^\W\d]{0,20}(?: [^\W\d]{1,20})?$")
 _SENTENCE = re.compile(r"(?<!\bSt)(?<!\bDr)\. |,? {1,3}(?:and|who|which) ")
+_FULL_STOP = re.compile(r"(?<!\bSt)(?<!\bDr)\. |,? {1,3}(?:who|which) | and (?=[a-z])")
 _CELLS = (re.compile(r"[^|\n]+"), re.compile(r"[^\t\n]+"), re.compile(r"[^,\n]+"),
           re.compile(r"[^;\n]+"))  # fmt: skip
 _LONGEST_ROW = 2000
@@ -96,7 +113,7 @@ def _add(
     attribute = _KEYS[key]
     if attribute == "city" and not places:
         return
-    end_of_sentence = _SENTENCE.search(raw)
+    end_of_sentence = (_SENTENCE if attribute != "employer" else _FULL_STOP).search(raw)
     cut = raw[: end_of_sentence.start()] if end_of_sentence else raw
     for piece in (raw, cut, re.split("[,(]", cut)[0]):
         span = _trimmed(piece)

@@ -8,7 +8,7 @@ is bounded, so that time is linear in the text. The group `v` is the value.
 import re
 
 from corpusmill.privacy.nationalities import NATIONALITIES
-from corpusmill.privacy.quasi_values import DATE, FULL_DATE, TEENS, TENS, UNITS
+from corpusmill.privacy.quasi_values import DATE, FULL_DATE, SHORT_DATE, TEENS, TENS, UNITS
 
 
 def pattern(text: str, *, ignore_case: bool = False) -> re.Pattern[str]:
@@ -23,11 +23,22 @@ GROWN = r"(?:1[6-9]|[2-9]\d)"
 """A bare number that may be an age."""
 NAME = r"[^\W\d_a-zß-öø-ÿ][\w'\u2019&-]{0,40}"
 """A word with a capital letter."""
-ORGANISATION = rf"(?:the )?(?:St\. )?{NAME}(?:(?: | & | and | of | of the | of St\. ){NAME}){{0,4}}"
+ORGANISATION = (
+    rf"(?:the )?(?:St\. )?{NAME}"
+    rf"(?:(?: | & | and | of | of the | of St\. | for |, (?={NAME},? (?:and|&) )){NAME}){{0,6}}"
+)
 ADJECTIVE = "(?:" + "|".join(
     re.escape(word).replace(r"\ ", "[ -]") for word in sorted(NATIONALITIES, key=len, reverse=True)
 ) + ")"  # fmt: skip
-TITLE = r"[^\W\d_][\w'-]{1,20}(?: [^\W\d_A-Z][\w'-]{1,20}){0,4}"
+PLACE = (
+    rf"{NAME}(?:(?:[ -]|[ -](?:de|do|da|dos|del|di|la|le|les|el|am|an der|upon|on|sur|aan|op)[ -])"
+    rf"{NAME}){{0,3}}"
+)
+"""What may be the name of a place, and more words behind it."""
+TITLE = (
+    r"(?:[A-Z][\w'-]{1,20}(?: [A-Z][\w'-]{1,20}){1,4}"
+    r"|[^\W\d_][\w'-]{1,20}(?: [^\W\d_A-Z][\w'-]{1,20}){0,5})"
+)
 _STATES = (
     "A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]"
     "|T[NX]|UT|V[AT]|W[AIVY]"
@@ -48,6 +59,14 @@ PHRASES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ),
     ("age", pattern(r"\b(?P<v>\d{1,3})(?: ?yo\b| ?y/o\b| ?y\.o\.| ?yrs?\.? old\b)")),
     ("age", pattern(r"\b(?P<v>\d{1,3})(?:st|nd|rd|th) birthday\b")),
+    ("age", pattern(rf"\b(?:man|woman|boy|girl|lady|gentleman) of (?P<v>{_YEARS})\b{_NO_AGE}")),
+    (
+        "age",
+        pattern(
+            r"\bin (?:his|her|my|their) (?:early |mid |mid-|late )?"
+            r"(?P<v>[2-9]0s|(?:twen|thir|for|fif|six|seven|eigh|nine)ties)\b"
+        ),
+    ),
     ("age", pattern(r"(?<![\w.])(?P<v>\d{2})(?= ?[FM][,/;])")),
     ("sex", pattern(r"(?<![\w.])\d{2} ?(?P<v>[FM])(?=[,/;])")),
     ("age", pattern(r"\b(?P<v>\d{1,3})(?:[ -]Jahre alt\b|-?jährige?[nrs]?\b)")),
@@ -71,9 +90,10 @@ PHRASES: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "birth_date",
         pattern(
-            r"\b(?:born|née?|d\.?o\.?b\.?|date of birth|birth ?date|birthday|geboren|geb\."
-            r"|geburtsdatum|nacid[oa]|nació|fecha de nacimiento|date de naissance)(?!\w)"
-            rf"[^\d\n;]{{0,40}}?\b(?P<v>{DATE})(?!\w)",
+            r"\b(?:born|née?|d\.?o\.?b\.?|date of birth|birth ?date|birthday|year of birth"
+            r"|geboren|geb\.|geburtsdatum|nacid[oa]|nació|fecha de nacimiento|date de naissance)"
+            r"(?!\w)"
+            rf"[^\d\n;]{{0,40}}?\b(?P<v>{DATE}|{SHORT_DATE})(?!\w)",
             ignore_case=True,
         ),
     ),
@@ -91,7 +111,7 @@ PHRASES: tuple[tuple[str, re.Pattern[str]], ...] = (
         "postcode",
         pattern(
             r"\b(?:post ?code|postal code|zip(?: code)?|plz|code postal|código postal)\b"
-            r"(?:: ?| is | was | )(?P<v>[A-Z0-9]{2,10}(?:[ -][A-Z0-9]{2,5})?)\b",
+            r"(?:: ?| is | was | )(?P<v>(?=[A-Z -]{0,8}\d)[A-Z0-9]{2,10}(?:[ -][A-Z0-9]{2,5})?)\b",
             ignore_case=True,
         ),
     ),
@@ -109,7 +129,7 @@ PHRASES: tuple[tuple[str, re.Pattern[str]], ...] = (
         "nationality",
         pattern(
             rf"\b(?P<v>{ADJECTIVE})[ -](?:national|citizen|nationality|citizenship|passport|origin"
-            r"|descent|by birth|woman|man|girl|boy|lady|gentleman)\b",
+            r"|born|descent|by birth|woman|man|girl|boy|lady|gentleman)\b",
             ignore_case=True,
         ),
     ),
@@ -141,20 +161,45 @@ _NO_FIRMS = (
     "they|who|and|company|then|she|which|by|with|forces|together|up|later|dem|der|den|einem|einer"
     "|uns|ihr|ihm|mir|dir|elle|lui|moi|nous|vous|eux|une|les|des|again|first|has|had|was|have"
 )
+_FIRM = "(?:Inc|Ltd|LLC|GmbH|AG|SA|Corp|Corporation|PLC|plc|Limited|Company|Group|Sons)"
 _HEADS = "University|College|Hospital|School|Institute|Ministry|Bank|Museum|Academy|City Council"
 HINTS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("age", pattern(rf"[\w.'\u2019][,(] ?\(?(?P<v>{GROWN})(?=[,);.]| years| from| and)")),
+    (
+        "age",
+        pattern(
+            rf"(?:[,(:;|\u2013\u2014-] ?|\b(?:at|of|now|is|was|am|only|just|already|ist|est) "
+            rf"|[\u2019'][sm] )(?P<v>{GROWN}|{_SPELT})"
+            r"(?=[,.;:)|\n]|$| years(?=[.,;:)]|$)| from| and| when | he | she | I | they | y[,)])",
+            ignore_case=True,
+        ),
+    ),
     ("age", pattern(r"\b(?P<v>\d{1,3}) (?:ans|años|Jahre)\b")),
-    ("age", pattern(rf"\b(?:is|was|am|at|ist|est|[\u2019']m) (?P<v>{GROWN})(?=[.,;]| and )")),
     ("birth_date", pattern(rf"(?<!\w)(?P<v>{FULL_DATE})(?!\w)", ignore_case=True)),
     ("postcode", pattern(r"\b(?P<v>[A-Z]{1,2}\d[A-Z\d]?\d[A-Z]{2})\b")),
     ("postcode", pattern(r"\b(?P<v>[A-Z]\d[A-Z]\d[A-Z]\d|[1-9]\d{3} ?[A-Z]{2})\b")),
-    ("postcode", pattern(rf"\b(?P<v>\d{{4,5}}) (?={NAME})")),
+    (
+        "postcode",
+        pattern(
+            r"(?<![\w.,$\u20ac\u00a3#/-])(?P<v>\d{5}(?:-\d{3,4})?|\d{3}-\d{4}|\d{4}-\d{3}"
+            r"|\d{2}-\d{3}|\d{6}|[A-Z]\d{2} [A-Z\d]{4})(?![\w/%]|[.,-]\d)"
+        ),
+    ),
+    ("postcode", pattern(rf"[,:;|(\n] ?(?P<v>\d{{4}}) (?={NAME})")),
+    ("postcode", pattern(rf"\b(?P<v>[03-9]\d{{3}}) (?={NAME})")),
     (
         "employer",
         pattern(
-            r"\b(?:[Jj]oin(?:s|ed|ing)|[Jj]oin|bei|chez|[Ee]mployees? of|[Ss]taff of|[Ww]ith) "
+            r"\b(?:[Jj]oin(?:s|ed|ing)?|[Ll]eft|[Ll]eaving|[Qq]uit|bei|chez|[Ee]mployees? of"
+            rf"|[Ss]taff of|(?:time|days|salary) (?:at|from)|[Ww]ith|[Ff]or|[Aa]t) "
             rf"(?P<v>{ORGANISATION})"
+        ),
+    ),
+    ("employer", pattern(rf"\b(?:works?|worked|working|employed) in (?P<v>{ORGANISATION})")),
+    ("employer", pattern(rf"\b(?P<v>{NAME}, {NAME},? (?:and|&) {NAME})\b")),
+    (
+        "employer",
+        pattern(
+            rf"\b(?P<v>{ORGANISATION})['\u2019]s? (?=[^.\n]{{0,40}}?\b(?:office|team|branch|staff))"
         ),
     ),
     (
@@ -193,10 +238,7 @@ HINTS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ),
     (
         "employer",
-        pattern(
-            rf"\b(?P<v>(?:{NAME} |& ){{1,4}}(?:Inc|Ltd|LLC|GmbH|AG|SA|Corp|Corporation|PLC|plc"
-            r"|Limited|Company|Group|Sons))\b"
-        ),
+        pattern(rf"\b(?P<v>(?:{NAME} |& |and ){{1,4}}{_FIRM})\b"),
     ),
 )
 """Attribute and pattern."""
@@ -204,18 +246,30 @@ HINTS: tuple[tuple[str, re.Pattern[str]], ...] = (
 CITY = pattern(
     r"\b(?:in|from|near|around|(?:[Rr]esident|native|citizen|city|town|outside) of|(?:moved|to) to"
     r"|to|[Ii]n|[Ff]rom|à|en|de|aus|nach|at|[Cc]ity:|[Tt]own:|[Rr]esidence:|[Hh]ometown:"
-    rf"|[Ll]ocation:|\d{{4,5}}) (?P<v>{NAME}(?:[ -]{NAME}){{0,3}})"
+    rf"|[Ll]ocation:|\d{{4,5}}) (?:the )?(?P<v>{PLACE})"
 )
-CAPITALISED = pattern(rf"(?<![\w'\u2019-])(?P<v>{NAME}(?:[ -]{NAME}){{0,3}})")
+RESIDENCE = pattern(
+    r"\b(?:(?P<home>[Ll]iv(?:es|ed|ing)|I live|[Rr]esid(?:es|ed|ing)|[Rr]esident|[Gg]rew up|[Bb]orn"
+    r"|[Dd]welling|[Nn]ative|address)|[Hh]ails|[Cc]omes|[Oo]riginally|[Ss]ettled|[Cc]ommutes)"
+    r"(?: and (?:raised|works?)| on [\w., ]{4,20}?)??"
+    rf" (?:in|from|of|near|at|outside)(?: the)?(?: [A-Z0-9]{{0,4}}\d[A-Z0-9 ]{{2,8}},?)?"
+    rf" (?P<v>{PLACE})"
+)
+"""Where somebody lives or comes from."""
+CAPITALISED = pattern(rf"(?<![\w'\u2019-])(?P<v>{PLACE})")
 EXPLICIT_TITLE = pattern(
     r"\b(?:(?:work(?:s|ed|ing)?|employed|job|career|position|trained|training|living|hired"
-    r"|qualified|retired|started)(?: [a-z-]{2,12})?? as(?P<article> an?| the)?"
+    r"|qualified|retired|started|serv(?:es?|ed|ing)|practi[sc](?:es|ed|ing)|role|engaged)"
+    r"(?: [a-z-]{2,12})?? as(?P<article> an?| the)?"
+    r"|\b(?:[Oo]ccupation|[Pp]rofession|(?:[Hh]is|[Hh]er|[Mm]y) (?:role|job))(?: is|:)(?: an?)?"
+    r"|\boccupation"
     r"|arbeitet(?: [a-zäöü]{2,12})?? als(?: eine?)?|travaille comme|trabaja (?:como|de)) "
     rf"(?P<v>{TITLE})"
 )
 NO_TITLES = frozenset(
     "expected intended designed usual well before advertised described planned follows if long "
-    "soon far such it one part both either being root though".split()
+    "soon far such it one part both either being root though of about in on at to by with without or "
+    "and that this more up out under over from when where who his her their not".split()
 )
 """Words behind "works as" that are none."""
 AFTER_TITLE = pattern(
@@ -238,6 +292,15 @@ CRAFT = pattern(
     rf"|\b(?:is|was|been|am) (?P<w>[a-z]{{3,20}}{_CRAFT}|[A-Z][a-z]{{1,15}}[A-Z][a-z]{{0,15}}er)\b"
 )
 """A noun that sounds like an occupation, where one stands."""
+UNKNOWN_TITLE = pattern(
+    r"\b(?:[Hh]e|[Ss]he|I|(?!(?:It|This|That|There|What|Here)\b)[A-Z][\w'-]{1,20})(?:,? \d\d,)?"
+    rf"(?: is| was| am| became|['\u2019][sm])(?: also| now)? an? (?:{ADJECTIVE} )?"
+    r"(?P<v>[a-z][\w'-]{1,20}(?: (?!(?:at|in|for|with|who|from|by|of|to|and|that|on)\b)"
+    r"[a-z][\w'-]{1,20}){0,4})"
+    r"(?= (?:at|by (?:profession|trade)|based|living|working|employed)\b|[,.;]? (?:and|who)?"
+    r" ?(?:works|lives)\b)"
+)
+"""What somebody is, where a place of work or a home follows."""
 NO_CRAFTS = frozenset(
     "member father mother brother sister daughter number matter letter order user former later "
     "never ever either other another rather whether winner owner answer computer paper power "
@@ -264,6 +327,20 @@ AT_FIRM = pattern(
 """Behind an occupation."""
 AFTER_AGE = pattern(r"[,)],? (?:an? )?(?P<v>[a-z][\w'-]{2,20}(?: [a-z][\w'-]{2,20}){0,2})(?=[,.])")
 BEFORE_NATIONALITY = pattern(r"(?:\b[Hh]e|\b[Ss]he|\bI|[\w)]) ?(?: is| was| am|['\u2019][sm]) $")
-CRAFT_AHEAD = pattern(rf" (?P<v>(?:[a-z]{{2,20}} )?[A-Za-z][\w-]{{2,20}}{_CRAFT})\b")
+CRAFT_AHEAD = pattern(rf" (?P<v>(?:[a-z]{{2,20}} ){{0,3}}[A-Za-z][\w-]{{2,20}}{_CRAFT})\b")
 AFTER_NATIONALITY = pattern(r" ?(?:[.,;|)\n]|$)|(?: and | who | by | but | living | based )")
+NO_PERSON = pattern(
+    r"(?:[ -](?:language|lessons?|food|cuisine|restaurant|literature|government|army|navy|forces"
+    r"|empire|war|cit(?:y|ies)|town|embassy|law|version|translation|history|Open|Revolution)\b)"
+)
+"""What an adjective of a country belongs to where it is nobody's."""
+ARTICLE = re.compile(r"\b(?:an?|[Tt]he) {1,6}$")
+BEFORE_TITLE = frozenset("a an the as is was am been occupation profession role job".split())
+"""Words that a title begins behind."""
+NO_PART_OF_TITLE = frozenset(
+    "retired former current young local well now very just also of in at or and by to for on who "
+    "with from her his my our their that this he she it not old good great new first".split()
+)
+"""Words that are no part of the title behind them."""
+LAST_WORD = re.compile(r"(?<![\w'-])[^\W\d_][\w'-]{0,20}(?= {1,6}$)")
 LANGUAGE = re.compile(r"\b(?:speaks?|spoke|in|into|fluent|language|learn\w{0,3}|from|the) {1,6}$")

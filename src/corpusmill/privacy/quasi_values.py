@@ -35,7 +35,13 @@ def years(text: str) -> int | None:
     return number if number <= OLDEST else None
 
 
+_DECADE = re.compile(rf"([1-9])0s|({'|'.join(ten[:-2] for ten in TENS)})ties")
+
+
 def _age(text: str) -> str:
+    if decade := _DECADE.fullmatch(text.lower()):
+        tens = 10 * (int(decade[1]) if decade[1] else TENS.index(decade[2] + "ty") + 2)
+        return f"{tens}-{tens + 9}"
     number = years(text) if len(text) <= 30 else None
     return "" if number is None else str(number)
 
@@ -66,10 +72,13 @@ FULL_DATE = (
     r"|\d{1,2}[./-] ?\d{1,2}[./-] ?\d{4})"
 )
 """A day of a year; pattern, without regard to case."""
+SHORT_DATE = r"\d{1,2}[./-]\d{1,2}[./-]\d{2}"
+"""A day of a year without its century; pattern."""
 DATE = rf"(?:{FULL_DATE}|{_MONTH},?(?: de| of)? \d{{4}}|\d{{4}}-\d\d|\d{{4}})"
 """A day, a month or a year; pattern, without regard to case."""
 _WHOLE_DATE = re.compile(
-    re.sub(r" (\??)", lambda m: r"\s{0,6}" if m[1] else r"\s{1,6}", DATE), re.IGNORECASE
+    re.sub(r" (\??)", lambda m: r"\s{0,6}" if m[1] else r"\s{1,6}", rf"(?:{DATE}|{SHORT_DATE})"),
+    re.IGNORECASE,
 )
 EARLIEST, LATEST = 1850, 2030
 """Years in which somebody can have been born who is written about."""
@@ -83,6 +92,8 @@ def _date(text: str) -> str:
     words = [word for word in re.findall(r"[^\W\d_]+", day_part.lower()) if word in _MONTHS]
     year_first = numbers[0] > 31
     year, others = (numbers[0], numbers[1:]) if year_first else (numbers[-1], numbers[:-1])
+    if re.fullmatch(SHORT_DATE, text):
+        year += 2000 if year <= LATEST - 2000 else 1900
     if words:
         month, days = _MONTHS[words[0]], others
     elif len(others) == 2:
