@@ -21,7 +21,7 @@ from corpusmill.pipelines.ledger import (
     load_run,
     part_path,
 )
-from corpusmill.pipelines.rounds import ROUNDS, recount_rounds, round_numbers
+from corpusmill.pipelines.rounds import ROUND_FILE, ROUNDS, recount_rounds, round_numbers
 from corpusmill.pipelines.tombstones import Tombstones, load_tombstones
 from corpusmill.stages.duplicate_index import forget_documents
 from corpusmill.storage import FileInfo
@@ -29,8 +29,11 @@ from corpusmill.tokenize.forget import forget_in_shards
 from corpusmill.tokenize.manifest import MANIFEST_FILE
 
 REPORT_FILE = "report.html"
+EXPORTS = "export"
+"""Where `export` writes unless told otherwise."""
 
-_ID = re.compile(r"[0-9a-f]{32}")
+ID_FORM = "[0-9a-f]{32}"
+"""Of a document."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +78,7 @@ class Request:
 
 def is_id(text: str) -> bool:
     """Whether a text has the form of a document's id."""
-    return _ID.fullmatch(text) is not None
+    return re.fullmatch(ID_FORM, text) is not None
 
 
 def round_areas(run: str) -> list[str]:
@@ -89,30 +92,47 @@ def shard_folders(run: str) -> list[str]:
     return [folder for folder in folders if storage.exists(storage.join(folder, MANIFEST_FILE))]
 
 
-def erase(run: str, request: Request) -> tuple[int, int, bool]:
-    """Remove the documents: (shards written again, documents of indexes, report removed)."""
+@dataclass(frozen=True, kw_only=True)
+class Erased:
+    """What was removed beside the parts."""
+
+    shards: int
+    """Written again."""
+    indexed: int
+    """Documents of indexes."""
+    report_removed: bool
+    exports_removed: bool
+
+
+def erase(run: str, request: Request) -> Erased:
+    """Remove the documents. May be repeated."""
     record = load_run(run)
     tombstones = load_tombstones(run) or Tombstones(key=request.key, hashes=frozenset())
     tombstones.with_entries(request.entries).save(run)
     ids = pa.array(sorted({i for some in request.documents.values() for i in some}), pa.string())
+    storage.remove_unfinished(run)
     _remove_unfinished_stages(run, record)
     files = _erase_parts(run, record, request, ids)
     shards = sum(forget_in_shards(folder, ids) for folder in shard_folders(run))
     if request.rounds:
         recount_rounds(run, request.rounds)
-    indexed = sum(forget_documents(index, ids) for index in _indexes(record))
-    report = storage.join(run, REPORT_FILE)
-    report_removed = storage.exists(report)
-    storage.remove(report)
+    indexed = sum(forget_documents(index, ids) for index in indexes(record))
+    shown = [storage.join(run, name) for name in (REPORT_FILE, EXPORTS)]
+    report, exports = map(storage.exists, shown)
+    for path in shown:
+        storage.remove(path)
     if storage.checksum_file(storage.join(run, RUN_FILE)) == request.record:
         for stage in record.stages:
             _recount(record, stage, request.counts[stage.name], files)
         record.save(run)
-    return shards, indexed, report_removed
+    return Erased(shards=shards, indexed=indexed, report_removed=report, exports_removed=exports)
 
 
 def _remove_unfinished_stages(run: str, record: RunRecord) -> None:
-    """What a stage that has not finished has on disk is made again, without the erased."""
+    """What stages and rounds that have not finished have on disk is made again, without the erased.
+
+    So are documents/ and shards/ where no stage that is recorded has written them.
+    """
     names = {stage.name for stage in record.stages}
     for area in ("stages", "ledger"):
         folder = storage.join(run, area)
@@ -124,6 +144,14 @@ def _remove_unfinished_stages(run: str, record: RunRecord) -> None:
     for name in sorted(names):
         for area in ("splits", "work"):
             storage.remove(storage.join(run, "stages", name, area))
+    if record.published is None:
+        storage.remove(storage.join(run, "documents"))
+    if not any(name.endswith("-tokenize") for name in names):
+        storage.remove(storage.join(run, "shards"))
+    for area in round_areas(run):
+        folder = storage.join(run, area)
+        is_finished = storage.exists(storage.join(folder, ROUND_FILE))
+        storage.remove(storage.join(folder, "work") if is_finished else folder)
 
 
 def _erase_parts(
@@ -177,7 +205,7 @@ def _erase_journal(path: str, ids: pa.Array) -> None:
         storage.write_json(path, killed)
 
 
-def _indexes(record: RunRecord) -> Iterator[str]:
+def indexes(record: RunRecord) -> Iterator[str]:
     """The indexes of duplicates that the run has added to."""
     named = {stage.settings.get("index") for stage in record.stages}
     for index in sorted(name for name in named if isinstance(name, str)):

@@ -7,6 +7,7 @@ test whether that address was erased. With a key from `env:` or `file:` nobody c
 
 import functools
 import hashlib
+import re
 import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from corpusmill import storage
-from corpusmill.errors import RunError
+from corpusmill.errors import RunError, UsageError
 from corpusmill.privacy.keys import load_key
 from corpusmill.stages.sources.urls import canonical_url, host_of
 
@@ -24,6 +25,7 @@ TOMBSTONES_FILE = "tombstones.json"
 FORMAT = 1
 
 ID, URI, DOMAIN = "id", "uri", "domain"
+_KEY = "key"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,7 @@ class Tombstones:
     def entry(self, what: str, value: str) -> str:
         """The entry of an id, an address or a domain."""
         if what == URI:
-            value = canonical_url(value) or value  # http and https, with `www.` and without
+            value = one_form(value)
         text = f"{what}\0{value}".encode(errors="surrogatepass")
         return f"{what}:{hashlib.blake2b(text, digest_size=16, key=_secret(self.key)).hexdigest()}"
 
@@ -54,11 +56,17 @@ class Tombstones:
                 found[row] = self.entry(ID, value) in self.hashes
         if self.names(URI) or self.names(DOMAIN):
             for row, value in enumerate(batch.column("uri").to_pylist()):
-                found[row] = found[row] or self.entry(URI, value) in self.hashes
+                found[row] = found[row] or any(
+                    self.entry(URI, name) in self.hashes for name in names_of(value)
+                )
                 found[row] = found[row] or any(
                     self.entry(DOMAIN, domain) in self.hashes for domain in domains_of(value)
                 )
         return found
+
+    def erased_ids(self, ids: Iterable[str]) -> int:
+        """How many of these documents must not be there."""
+        return sum(self.entry(ID, document) in self.hashes for document in ids)
 
     def with_entries(self, entries: Iterable[str]) -> "Tombstones":
         """These and more."""
@@ -66,7 +74,12 @@ class Tombstones:
 
     def save(self, run: str) -> None:
         """Write them into a run folder."""
-        plain = {"format": FORMAT, "key": self.key, "hashes": sorted(self.hashes)}
+        plain = {
+            "format": FORMAT,
+            "key": self.key,
+            "key_hash": self.entry(_KEY, ""),
+            "hashes": sorted(self.hashes),
+        }
         storage.write_json(storage.join(run, TOMBSTONES_FILE), plain)
 
 
@@ -77,30 +90,62 @@ def _secret(key: str) -> bytes:
     return hashlib.blake2b(secret, digest_size=32).digest()  # keys of any length
 
 
+_BARE = re.compile(
+    r"(?:s?ftps?:)?//|(?=(?:[^/?#\s:@]+\.)+[^/?#\s:@.]+\.?(?::\d+)?/)", re.IGNORECASE
+)
+
+
+def _web(uri: str) -> str:
+    """The address as one of the web, where it is one but for its scheme; else as it is."""
+    bare = _BARE.match(uri)
+    return f"https://{uri[bare.end() :]}" if bare else uri
+
+
+def one_form(uri: str) -> str:
+    """One form for all spellings of an address: with any scheme or none, with `www.` and without.
+
+    A part of a file (`book.epub#3`) is not the file.
+    """
+    return canonical_url(uri) or ("#" not in uri and canonical_url(_web(uri))) or uri
+
+
+def names_of(uri: str) -> tuple[str, ...]:
+    """What names a document by its address: that, and the file of which it is a part."""
+    whole, _, part = uri.rpartition("#")
+    return (one_form(uri), one_form(whole)) if whole and part else (one_form(uri),)
+
+
 def domains_of(uri: str) -> Iterator[str]:
     """The host of an address and every domain above it: a.b.org, b.org, org."""
-    host = host_of(uri)
+    host = host_of(_web(uri))
     while host:
         yield host
         host = host.partition(".")[2]
 
 
 def load_tombstones(run: str) -> Tombstones | None:
-    """The tombstones of a run folder; None where nothing was erased."""
+    """The tombstones of a run folder; None where nothing was erased.
+
+    Raises UsageError when their key is not there, or another: it would know nothing again.
+    """
     path = storage.join(run, TOMBSTONES_FILE)
     if not storage.exists(path):
         return None
     plain = storage.read_json(path)
+    _secret.cache_clear()
     try:
         if plain["format"] != FORMAT:
             raise KeyError
-        return Tombstones(key=plain["key"], hashes=frozenset(plain["hashes"]))
-    except (KeyError, TypeError):
+        tombstones = Tombstones(key=plain["key"], hashes=frozenset(plain["hashes"]))
+        same_key = tombstones.entry(_KEY, "") == plain["key_hash"]
+    except (KeyError, TypeError, ValueError, AttributeError):
         raise RunError(f"{path} is damaged: what was erased could come back") from None
+    if not same_key:
+        where = "in it" if tombstones.key.startswith("hex:") else f"in {tombstones.key}"
+        raise UsageError(f"{path}: made with another key than that {where}")
+    return tombstones
 
 
 def new_tombstones(key: str | None) -> Tombstones:
     """None yet, under a key from `env:` or `file:`, or a random one."""
-    if key is not None:
-        load_key(key)
     return Tombstones(key=key or f"hex:{secrets.token_hex(32)}", hashes=frozenset())

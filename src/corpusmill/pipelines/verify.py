@@ -1,12 +1,14 @@
 """Is a run folder, or a folder of shards, what its record says? And: forget the raw text."""
 
 from corpusmill import storage
-from corpusmill.errors import MillError, RunError, UsageError
-from corpusmill.pipelines.erase import shard_folders
-from corpusmill.pipelines.forget import REQUEST_FILE, stored_rows
+from corpusmill.errors import MillError, UsageError
+from corpusmill.pipelines.erase import indexes, shard_folders
+from corpusmill.pipelines.forget import REQUEST_FILE
 from corpusmill.pipelines.ledger import RUN_FILE, RunRecord, load_run, part_path, reconcile
 from corpusmill.pipelines.rounds import verify_rounds
 from corpusmill.pipelines.tombstones import ID, load_tombstones
+from corpusmill.pipelines.wanted import mentions, stored_rows
+from corpusmill.stages.duplicate_index import indexed_ids
 from corpusmill.tokenize.manifest import MANIFEST_FILE, read_manifest
 from corpusmill.tokenize.shards import verify_shards
 
@@ -38,11 +40,11 @@ def _verify_run(run: str) -> tuple[list[str], int]:
                     findings.append(f"{file}: missing")
                 elif storage.checksum_file(file) != part.xxh3:
                     findings.append(f"{file}: its checksum is not the recorded one")
-    findings += _erased(run, record)
-    try:
-        findings += reconcile(run, record)
-    except MillError as error:
-        findings.append(str(error))
+    for check in (_erased, reconcile):
+        try:
+            findings += check(run, record)
+        except MillError as error:
+            findings.append(str(error))
     shards = storage.join(run, "shards")
     if any(stage.name.endswith("-tokenize") and stage.counts.out for stage in record.stages):
         if not storage.exists(storage.join(shards, MANIFEST_FILE)):
@@ -61,27 +63,31 @@ def _erased(run: str, record: RunRecord) -> list[str]:
     tombstones = load_tombstones(run)
     if tombstones is None:
         return []
-    findings = []
-    for area, number, rows in stored_rows(run, record):
-        there = int(tombstones.erased(rows).sum())
-        if there:
-            path = part_path(run, area, number)
-            findings.append(f"{path}: {there} rows of documents that were erased")
+    places = [
+        (part_path(run, area, number), int(tombstones.erased(rows).sum()))
+        for area, number, rows in stored_rows(run, record)
+    ]
     if tombstones.names(ID):
+        places += [
+            (part_path(run, area, number), tombstones.erased_ids(rows["detail"].to_pylist()))
+            for area, number, rows in mentions(run, record)
+        ]
         for folder in shard_folders(run):
-            for name in (shard.name for shard in read_manifest(folder).shards):
-                path = storage.join(folder, name)
-                ids = storage.read_ipc(path).column("id").to_pylist()
-                there = sum(tombstones.entry(ID, i) in tombstones.hashes for i in ids)
-                if there:
-                    findings.append(f"{path}: {there} documents that were erased")
-    return findings
+            for shard in read_manifest(folder).shards:
+                path = storage.join(folder, shard.name)
+                if storage.exists(path):
+                    ids = storage.read_ipc(path).column("id").to_pylist()
+                    places.append((path, tombstones.erased_ids(ids)))
+        places += [(index, tombstones.erased_ids(indexed_ids(index))) for index in indexes(record)]
+    return [
+        f"{path}: {there} rows of documents that were erased" for path, there in places if there
+    ]
 
 
 def _verify_shards(shards: str) -> tuple[list[str], int]:
     try:
         files = len(read_manifest(shards).shards) + 2
-    except RunError as error:
+    except MillError as error:
         return [str(error)], 1
     return verify_shards(shards), files
 

@@ -14,7 +14,7 @@ repeated. The manifest is replaced as a whole, at the end: until then a generati
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -196,6 +196,13 @@ def remove_source(path: str, source: str) -> int:
 def forget_run(path: str, run: str) -> int:
     """Take a generation out of an index; returns how many documents it had."""
     return _take_out(path, "run", run, lambda generation, piece: generation.run)
+
+
+def indexed_ids(path: str) -> Iterator[str]:
+    """The ids of all documents of an index."""
+    for generation in load_index(path).generations:
+        for piece in generation.pieces:
+            yield from read_checked(path, piece, "documents").column("id").to_pylist()
 
 
 def forget_documents(path: str, ids: pa.Array) -> int:

@@ -55,3 +55,12 @@ def _of_what_is_left(mixture: Mixture | None, shards: list[ShardInfo]) -> Mixtur
     if mixture is None or not weights:
         return None
     return mixture.model_copy(update={"weights": weights})
+
+
+def damaged_shard(folder: str) -> str | None:
+    """The first shard that is missing, or not as the manifest has it; None where all are."""
+    for shard in read_manifest(folder).shards:
+        path = storage.join(folder, shard.name)
+        if not storage.exists(path) or storage.checksum_file(path) != shard.xxh3:
+            return shard.name
+    return None
