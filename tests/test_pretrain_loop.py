@@ -27,7 +27,7 @@ from corpusmill.pretrain.checkpoint import list_checkpoints
 from corpusmill.pretrain.loop import train
 from corpusmill.pretrain.metrics import read_metrics
 from corpusmill.pretrain.trace import trace
-from corpusmill.tokenize.dataset import TokenBatches
+from corpusmill.tokenize.batches import TokenBatches
 from corpusmill.tokenize.manifest import Mixture
 
 TINY = [
@@ -194,16 +194,16 @@ def test_too_small_a_corpus_is_refused_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
-def test_shards_without_validation_and_a_short_source_are_said(tmp_path: Path) -> None:
+def test_shards_without_validation_and_a_mixture_that_is_used_up_are_said(tmp_path: Path) -> None:
     vocabulary = small_vocabulary()
     table = token_documents({"long": [2000], "short": [9]}, vocabulary)
-    mixture = Mixture(weights={"long": 1, "short": 1}, max_repetitions=4)
+    mixture = Mixture(weights={"long": 1, "short": 1}, max_repetitions=4, budgets={"long": 320})
     write_folder(tmp_path / "shards", {"train": table}, vocabulary, mixture=mixture)
     lines: list[str] = []
-    summary = run(tmp_path / "shards", tmp_path / "run", "steps=1", echo=lines.append)
+    summary = run(tmp_path / "shards", tmp_path / "run", "steps=2", echo=lines.append)
     assert summary["validation_loss"] is None
     warnings = [line for line in lines if line.startswith("warning: ")]
-    assert "source 'short' of the mixture" in warnings[0]
+    assert "the mixture has given all that its budgets" in warnings[0]
     assert "no validation" in warnings[1]
 
 
@@ -227,7 +227,7 @@ def test_trace_names_the_documents_whose_tokens_made_the_batch(shards: Path, tra
     for step in (1, 40):
         rows = trace(str(trained), step)
         assert {row["sequence"] for row in rows} == set(range(8))
-        for number, expected in enumerate(batches.batch(step)):
+        for number, expected in enumerate(batches.batch(step).targets):
             tokens: list[int] = []
             for row in rows:
                 if row["sequence"] == number:
@@ -235,7 +235,7 @@ def test_trace_names_the_documents_whose_tokens_made_the_batch(shards: Path, tra
                     assert row["source"] == document["source"] == "code"
                     first = row["first_token"]
                     tokens += document["tokens"][first : first + row["tokens"]]
-            assert tokens == expected[:-1].tolist()
+            assert tokens == expected.tolist()
 
 
 def test_trace_says_what_to_do_when_the_shards_were_moved(tmp_path: Path) -> None:

@@ -4,14 +4,17 @@ import io
 import json
 import pickle
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
 from corpusmill.errors import RunError, UsageError
+from corpusmill.pretrain.attention import rotary_tables, rotate
 from corpusmill.pretrain.checkpoint import (
     list_checkpoints,
     read_checkpoint,
@@ -27,9 +30,10 @@ from corpusmill.pretrain.config import (
 from corpusmill.pretrain.device import deterministic, multiplies_bf16, resolve
 from corpusmill.pretrain.loss import SCORE_BYTES, summed_loss
 from corpusmill.pretrain.metrics import MetricsLog, read_metrics
-from corpusmill.pretrain.model import Decoder, count_parameters, rotary_tables, rotate
+from corpusmill.pretrain.model import Decoder, count_parameters
 from corpusmill.pretrain.optimizer import build_optimizer, set_learning_rate
 from corpusmill.pretrain.schedule import learning_rate
+from corpusmill.tokenize.batches import IGNORED
 
 CPU = torch.device("cpu")
 
@@ -117,20 +121,36 @@ def test_determinism_is_switched_back() -> None:
     assert not torch.are_deterministic_algorithms_enabled()
 
 
-@given(st.integers(1, 30_000), st.floats(0, 0.9), st.floats(0, 1))
+@given(
+    st.integers(1, 30_000),
+    st.floats(0, 0.9),
+    st.floats(0, 1),
+    st.sampled_from(["cosine", "wsd", "constant"]),
+)
 def test_the_learning_rate_rises_once_and_falls_to_its_minimum(
-    steps: int, warmup: float, minimum: float
+    steps: int, warmup: float, minimum: float, schedule: Literal["cosine", "wsd", "constant"]
 ) -> None:
     shown = sorted({*range(1, min(steps, 60) + 1), steps // 2 or 1, max(1, steps - 1), steps})
     rates = [
-        learning_rate(n, steps=steps, highest=2.0, warmup_ratio=warmup, minimum_ratio=minimum)
+        learning_rate(
+            n,
+            Settings(
+                steps=steps,
+                learning_rate=2.0,
+                warmup_ratio=warmup,
+                minimum_ratio=minimum,
+                schedule=schedule,
+            ),
+        )
         for n in shown
     ]
     assert all(0 < rate <= 2.0 + 1e-9 or minimum == 0 for rate in rates)
     top = rates.index(max(rates))
     assert rates[: top + 1] == sorted(rates[: top + 1])
     assert all(a >= b - 1e-12 for a, b in zip(rates[top:], rates[top + 1 :], strict=False))
-    if round(warmup * steps) < steps:
+    if schedule == "constant":
+        assert rates[-1] == 2.0
+    elif round(warmup * steps) < steps:
         assert rates[-1] == pytest.approx(2.0 * minimum)
 
 
@@ -178,14 +198,23 @@ def test_tied_embeddings_are_one_matrix_and_untied_are_two() -> None:
 
 
 def test_the_loss_in_pieces_is_the_loss_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = small_model()
-    tokens = torch.randint(0, 50, (3, 13))
-    whole = torch.nn.functional.cross_entropy(
-        model(tokens[:, :-1]).flatten(0, 1), tokens[:, 1:].flatten(), reduction="sum"
-    )
-    assert torch.allclose(summed_loss(model, tokens), whole)
-    monkeypatch.setitem(SCORE_BYTES, "cpu", 7 * 50 * 4)
-    assert torch.allclose(summed_loss(model, tokens), whole)
+    hidden = torch.randn((39, 32), requires_grad=True)
+    weight = torch.randn((50, 32), requires_grad=True)
+    targets = torch.randint(0, 50, (39,))
+    targets[5:9] = IGNORED
+    scores = hidden @ weight.T
+    nats = F.cross_entropy(scores, targets, reduction="sum")
+    smoothed = F.cross_entropy(scores, targets, reduction="sum", label_smoothing=0.1)
+    drift = (scores.logsumexp(1)[targets != IGNORED] ** 2).sum()
+    expected = smoothed + 1e-3 * drift
+    gradients = torch.autograd.grad(expected, (hidden, weight))
+    for rows in (39, 7):
+        monkeypatch.setitem(SCORE_BYTES, "cpu", rows * 50 * 4)
+        loss = summed_loss(hidden, weight, targets, smoothing=0.1, z_loss=1e-3)
+        assert torch.allclose(loss.nats, nats)
+        assert torch.allclose(loss.objective, expected)
+        ours = torch.autograd.grad(loss.objective, (hidden, weight))
+        assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(ours, gradients, strict=True))
 
 
 def test_only_matrices_are_decayed() -> None:
@@ -273,7 +302,7 @@ def test_metrics_after_a_checkpoint_and_a_line_cut_off_by_a_kill_are_removed(
     log = MetricsLog(str(tmp_path), 0)
     for step in range(1, 6):
         log.add({"step": step, "loss": float(step)})
-    log.add({"step": 5, "validation_loss": 9.0})
+    log.add({"step": 5, "validation_loss": 9.0, "validation_bits_per_byte": 1.0})
     with open(tmp_path / "metrics.jsonl", "a") as stream:
         stream.write('{"step": 6, "lo')
     assert [row["step"] for row in read_metrics(str(tmp_path))] == [1, 2, 3, 4, 5, 5]

@@ -1,37 +1,51 @@
-"""Training order: every token once, the same for any ranks, exact after any resume."""
+"""Training order: exact shares in every prefix, caps kept, the same after any resume."""
 
 from collections import Counter
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.shard_folders import small_vocabulary, token_documents, write_folder
 
 from corpusmill.errors import UsageError
-from corpusmill.tokenize.dataset import SplitTokens, TokenBatches
-from corpusmill.tokenize.manifest import Mixture
-from corpusmill.tokenize.order import FINEST_SHARE, TrainingOrder, permute, shares_of, turns_of
-from corpusmill.tokenize.shards import DocumentSpan
+from corpusmill.tokenize.manifest import Mixture, MixturePhase
+from corpusmill.tokenize.order import WHOLE, Int64Array, TrainingOrder
+from corpusmill.tokenize.packing import Segments
+from corpusmill.tokenize.permutation import permute
+from corpusmill.tokenize.turns import FINEST_SHARE, shares_of, turns_of
 
-LENGTHS = {"crawl": [40, 300, 7, 90, 63], "repos": [25, 30], "shelf": [500, 111]}
 CONTEXT = 16
 
 
-def mixed(
-    folder: Path, weights: dict[str, float] | None, repetitions: float = 4.0
+@dataclass(frozen=True)
+class Counted:
+    """A stream of so many rows; what stands in them does not matter to the order."""
+
+    rows: int
+
+    @property
+    def tokens(self) -> int:
+        return self.rows * CONTEXT
+
+    def segments(self, rows: Int64Array) -> Segments:
+        raise NotImplementedError
+
+
+def order_of(
+    rows: Mapping[str, int], mixture: Mixture | None = None, batch: int = 1
 ) -> TrainingOrder:
-    mixture = None
-    if weights is not None:
-        mixture = Mixture(weights=weights, max_repetitions=repetitions)
-    table = token_documents(LENGTHS, small_vocabulary())
-    manifest = write_folder(
-        folder, {"train": table}, small_vocabulary(), shard_tokens=200, mixture=mixture
-    )
-    assert len(manifest.shards) > 3
-    return TrainingOrder(manifest, split="train", context=CONTEXT, batch=4, seed=3)
+    streams = {name: Counted(count) for name, count in rows.items()}
+    return TrainingOrder(streams, mixture, context=CONTEXT, batch=batch, seed=3)
+
+
+def drawn(order: TrainingOrder, count: int, first: int = 0) -> list[tuple[str, int]]:
+    streams, rows = order.draw(np.arange(first, first + count))
+    return [
+        (order.names[stream], row)
+        for stream, row in zip(streams.tolist(), rows.tolist(), strict=True)
+    ]
 
 
 @given(st.integers(1, 3000), st.text())
@@ -53,75 +67,12 @@ def test_the_order_is_the_one_that_earlier_runs_had() -> None:
     assert permute(np.arange(8), 1000, "key").tolist() == [598, 846, 559, 62, 211, 425, 688, 753]
 
 
-def test_every_token_is_an_input_once_per_epoch_but_for_the_tail(tmp_path: Path) -> None:
-    order = mixed(tmp_path, None)
-    split = SplitTokens(str(tmp_path), "train")
-    assert order.epoch_samples == (split.total - 1) // CONTEXT
-    batches = TokenBatches(str(tmp_path), context=CONTEXT, batch=1, seed=3)
-    stream = split.head(split.total)
-    firsts = []
-    for step in range(1, order.epoch_samples + 1):
-        (_, (sample,)) = batches.order.samples(step)
-        expected = stream[sample * CONTEXT : (sample + 1) * CONTEXT + 1]
-        assert np.array_equal(batches.batch(step)[0], expected)
-        firsts.append(int(sample))
-    assert sorted(firsts) == list(range(order.epoch_samples))
-    again = [int(batches.order.samples(order.epoch_samples + n)[1][0]) for n in range(1, 9)]
-    assert again != firsts[:8]
-
-
-@pytest.mark.parametrize("weights", [None, {"crawl": 0.5, "repos": 0.2, "shelf": 0.3}])
-def test_ranks_share_the_batches_of_one_rank_from_any_step(
-    weights: dict[str, float] | None, tmp_path: Path
-) -> None:
-    mixed(tmp_path, weights)
-    folder = str(tmp_path)
-    whole = TokenBatches(folder, context=CONTEXT, batch=12, seed=3)
-    globally = [next(whole) for _ in range(20)]  # crosses an epoch
-    assert globally[0].dtype == np.int64
-    assert globally[0].flags.owndata
-    for ranks in (2, 3, 4):
-        each = [
-            TokenBatches(
-                folder, context=CONTEXT, batch=12, seed=3, rank=rank, ranks=ranks, start_step=11
-            )
-            for rank in range(ranks)
-        ]
-        for expected in globally[11:]:
-            assert np.array_equal(np.concatenate([next(batches) for batches in each]), expected)
-
-
-def test_ranks_must_divide_the_batch(tmp_path: Path) -> None:
-    mixed(tmp_path, None)
-    with pytest.raises(UsageError, match="8 sequences cannot be divided over 3 ranks"):
-        TokenBatches(str(tmp_path), context=CONTEXT, batch=8, ranks=3)
-    with pytest.raises(UsageError, match="rank 2 one of 0 to ranks - 1"):
-        TokenBatches(str(tmp_path), context=CONTEXT, batch=8, ranks=2, rank=2)
-
-
-def test_documents_of_a_step_are_those_whose_tokens_are_its_inputs(tmp_path: Path) -> None:
-    mixed(tmp_path, {"crawl": 1, "shelf": 2})
-    batches = TokenBatches(str(tmp_path), context=CONTEXT, batch=6, seed=1)
-    split = SplitTokens(str(tmp_path), "train")
-    stored: dict[str, tuple[DocumentSpan, np.ndarray[Any, Any]]] = {}
-    for number, shard in enumerate(split.shards):
-        for span in split.reader(number).spans(0, shard.tokens):
-            first = sum(s.tokens for s, _ in stored.values() if s.shard == span.shard)
-            tokens = split.reader(number).tokens(first, first + span.tokens)
-            stored[span.id] = (span, tokens)
-    assert Counter(span.source for span, _ in stored.values()) == {
-        "crawl": 5,
-        "repos": 2,
-        "shelf": 2,
-    }
-    for step in (1, 2, 30):
-        for row, spans in zip(batches.batch(step), batches.documents(step), strict=True):
-            pieces = [
-                stored[span.id][1][span.first_token : span.first_token + span.tokens]
-                for span in spans
-            ]
-            assert np.array_equal(np.concatenate(pieces), row[:-1])
-            assert len({span.source for span in spans}) == 1
+def test_without_a_mixture_an_epoch_takes_every_row_once_and_the_next_in_another_order() -> None:
+    order = order_of({WHOLE: 73})
+    assert order.epoch_rows == 73
+    first, second = drawn(order, 73), drawn(order, 73, first=73)
+    assert sorted(first) == sorted(second) == [(WHOLE, row) for row in range(73)]
+    assert first != second
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=7))
@@ -142,59 +93,70 @@ def test_shares_are_exact_for_decimals_and_never_zero() -> None:
     assert fine[0] / FINEST_SHARE == pytest.approx(0.123456789 / 2.11111111, abs=2e-5)
 
 
-@pytest.mark.parametrize("repetitions", [1.0, 2.0, 3.0])
-def test_a_mixture_is_exact_in_every_prefix_and_within_its_cap(
-    repetitions: float, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("repetitions", [1.0, 2.0, 2.5])
+def test_a_mixture_is_exact_in_every_prefix_until_a_source_runs_out(repetitions: float) -> None:
+    rows = {"crawl": 31, "repos": 4, "shelf": 39}
     weights = {"crawl": 0.5, "repos": 0.1, "shelf": 0.4}
-    order = mixed(tmp_path, weights, repetitions)
-    names = [stream.name for stream in order.streams]
-    drawn: list[tuple[str, int]] = []
-    for step in range(1, 5 * order.epoch_samples // order.batch):
-        turns, samples = order.samples(step)
-        drawn += [(names[t], int(s)) for t, s in zip(turns, samples, strict=True)]
-    for length in range(1, len(drawn) + 1):
-        count = Counter(name for name, _ in drawn[:length])
+    order = order_of(rows, Mixture(weights=weights, max_repetitions=repetitions))
+    epoch = drawn(order, order.epoch_rows)
+    until = order.phases[0].rows
+    for length in range(1, until + 1):
+        count = Counter(name for name, _ in epoch[:length])
         assert all(abs(count[name] - length * weight) < 1 for name, weight in weights.items())
-    epoch = Counter(drawn[: order.epoch_samples])
-    assert max(epoch.values()) <= repetitions
-    # no longer epoch would keep to the cap with whole periods of the mixture
-    held = {stream.name: stream.samples for stream in order.streams}
-    longer = order.epoch_samples + 10
-    assert any(weights[n] * longer > repetitions * held[n] for n in names)
+    # the source that runs out first leaves its turns to the others, in their proportion
+    count = Counter(name for name, _ in epoch)
+    assert count == {name: int(repetitions * held) for name, held in rows.items()}
+    gone = order.phases[1].turns
+    assert len(np.unique(gone)) == 2
+    times = Counter(epoch)
+    assert max(times.values()) == -(-repetitions // 1)
+    assert min(times.values()) == repetitions // 1
 
 
-def test_a_source_that_an_epoch_uses_in_part_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    order = mixed(tmp_path, {"crawl": 0.1, "repos": 0.9}, 4.0)
-    crawl = next(n for n, stream in enumerate(order.streams) if stream.name == "crawl")
-    held = order.streams[crawl].samples
-    seen: list[int] = []
-    step = 0
-    while len(seen) < held // 2:
-        step += 1
-        turns, samples = order.samples(step)
-        seen += samples[turns == crawl].tolist()
-    assert step * order.batch > 3 * order.epoch_samples
-    assert len(set(seen)) == len(seen)
+def test_budgets_end_a_source_and_the_next_epoch_goes_on_where_it_stopped() -> None:
+    mixture = Mixture(
+        weights={"crawl": 1, "shelf": 1}, max_repetitions=4, budgets={"crawl": 8 * CONTEXT}
+    )
+    order = order_of({"crawl": 31, "shelf": 10}, mixture)
+    assert order.epoch_rows == 8 + 40
+    crawl = [row for name, row in drawn(order, 3 * order.epoch_rows) if name == "crawl"]
+    assert len(crawl) == 24
+    assert len(set(crawl)) == 24
 
 
-def test_a_source_that_a_mixture_does_not_name_or_is_too_short_is_not_drawn(
-    tmp_path: Path,
-) -> None:
-    order = mixed(tmp_path, {"crawl": 0.5, "absent": 0.2, "shelf": 0.3})
-    assert [stream.name for stream in order.streams] == ["crawl", "shelf"]
-    assert order.left_out == ("absent",)
-    turns, _ = order.samples(1)
-    assert Counter(turns.tolist()) in ({0: 3, 1: 1}, {0: 2, 1: 2})
+def test_a_curriculum_changes_the_proportions_at_its_boundaries() -> None:
+    mixture = Mixture(
+        weights={"shelf": 1},
+        max_repetitions=4,
+        curriculum=(
+            MixturePhase(tokens=20 * CONTEXT, weights={"crawl": 1}),
+            MixturePhase(tokens=10 * CONTEXT, weights={"crawl": 1, "shelf": 4}),
+        ),
+    )
+    order = order_of({"crawl": 100, "shelf": 30}, mixture)
+    names = [name for name, _ in drawn(order, 60)]
+    assert set(names[:20]) == {"crawl"}
+    assert Counter(names[20:30]) == {"crawl": 2, "shelf": 8}
+    assert set(names[30:]) == {"shelf"}
+    rows = [row for name, row in drawn(order, 60) if name == "crawl"]
+    assert len(set(rows)) == len(rows)
 
 
-def test_too_few_tokens_are_refused_with_what_to_set(tmp_path: Path) -> None:
-    mixed(tmp_path, None)
-    with pytest.raises(UsageError, match="set context to less than 1166, or add documents"):
-        TokenBatches(str(tmp_path), context=2000, batch=1)
-    with pytest.raises(
-        UsageError, match=r"gives 2 sequences of 500 tokens.*set batch to at most 2"
-    ):
-        TokenBatches(str(tmp_path), context=500, batch=8)
-    with pytest.raises(ValueError, match="count from 1"):
-        TokenBatches(str(tmp_path), context=8, batch=8).batch(0)
+def test_a_source_without_tokens_leaves_its_turns_to_the_others() -> None:
+    order = order_of(
+        {"crawl": 5, "shelf": 7},
+        Mixture(weights={"crawl": 0.5, "absent": 0.2, "shelf": 0.3}, max_repetitions=1),
+    )
+    assert Counter(name for name, _ in drawn(order, 8)) == {"crawl": 5, "shelf": 3}
+
+
+def test_any_stretch_of_the_order_is_the_same_however_it_is_asked_for() -> None:
+    mixture = Mixture(weights={"a": 3, "b": 1}, max_repetitions=2)
+    order = order_of({"a": 9, "b": 14}, mixture)
+    whole = drawn(order, 200)
+    assert [drawn(order, 1, first=n)[0] for n in range(200)] == whole
+
+
+def test_fewer_rows_than_a_batch_are_refused_with_what_to_set() -> None:
+    with pytest.raises(UsageError, match=r"there are 3 sequences.*set batch to at most 3"):
+        order_of({WHOLE: 3}, batch=4)

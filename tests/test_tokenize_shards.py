@@ -23,7 +23,7 @@ from tests.shard_folders import (
 )
 
 from corpusmill.errors import MillError, RunError, UsageError
-from corpusmill.tokenize.dataset import TokenBatches
+from corpusmill.tokenize.batches import TokenBatches
 from corpusmill.tokenize.encode import Encoder
 from corpusmill.tokenize.manifest import Mixture, read_manifest
 from corpusmill.tokenize.shards import ShardReader, unigram_entropy, verify_shards, write_shard

@@ -486,13 +486,13 @@ def _mixture(mixture: Mixture | None, shards: list[ShardInfo], notes: list[str])
     if mixture is None:
         return None
     held = training_sources(shards)
-    gone = sorted(mixture.weights.keys() - held)
+    gone = sorted(mixture.named() - held)
     if gone:
         notes.append(f"no training tokens left in {', '.join(gone)}: left out of the mixture")
-    weights = {source: weight for source, weight in mixture.weights.items() if source in held}
-    if not weights:
+    left = mixture.limited_to(held)
+    if left is None:
         raise RunError("none of the sources of the mixture has training tokens left")
-    return Mixture(weights=weights, max_repetitions=mixture.max_repetitions)
+    return left
 
 
 def _record(

@@ -19,9 +19,26 @@ class _Settings(BaseModel):
     )
 
 
+NORM_EPSILON = 1e-5
+"""Of RMSNorm: Llama's."""
+
+PRESETS: Mapping[str, Mapping[str, int]] = {
+    "1m": {"layers": 4, "width": 128, "heads": 4, "kv_heads": 2, "feed_forward": 384},
+    "10m": {"layers": 6, "width": 384, "heads": 6, "kv_heads": 2, "feed_forward": 1024},
+    "30m": {"layers": 10, "width": 512, "heads": 8, "kv_heads": 4, "feed_forward": 1408},
+    "100m": {"layers": 16, "width": 768, "heads": 12, "kv_heads": 4, "feed_forward": 2048},
+    "300m": {"layers": 28, "width": 1024, "heads": 16, "kv_heads": 4, "feed_forward": 2816},
+    "1b": {"layers": 22, "width": 2048, "heads": 32, "kv_heads": 8, "feed_forward": 5632},
+}
+"""Shapes by the number of parameters of their blocks; embeddings come on top."""
+
+
 class ModelSettings(_Settings):
     """The decoder's shape. The defaults learn in a minute or two on two CPU cores."""
 
+    preset: Literal["1m", "10m", "30m", "100m", "300m", "1b"] | None = None
+    """A shape by the number of parameters of its blocks: sets `layers`, `width`, `heads`,
+    `kv_heads` and `feed_forward` unless they are given. The defaults are those of `1m`."""
     layers: int = Field(default=4, ge=1)
     """Blocks of attention and feed-forward."""
     width: int = Field(default=128, ge=2)
@@ -36,9 +53,30 @@ class ModelSettings(_Settings):
     """Use one matrix to read tokens and to score them: most of a small model is that matrix."""
     rope_base: float = Field(default=10_000.0, gt=1)
     """Base of the rotary frequencies. Su et al. 2021."""
+    qk_norm: bool = False
+    """Normalise queries and keys. Steadier for large models and high learning rates; not part of
+    Llama. Henry et al. 2020."""
+    window: int | None = Field(default=None, ge=1)
+    """Tokens that a block with sliding-window attention sees, the token itself counted. None: all
+    blocks see everything."""
+    global_every: int = Field(default=4, ge=1)
+    """With a window: every so many blocks the last of them sees everything. 1 makes all do."""
+    experts: int = Field(default=0, ge=0, le=1024)
+    """Feed-forward networks per block of which each token uses some; 0 is one network for all."""
+    experts_per_token: int = Field(default=2, ge=1)
+    """How many of them a token uses."""
+    balance: float = Field(default=0.01, ge=0)
+    """Weight of the loss that keeps the experts in use alike. Fedus et al. 2021."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Share of each block's outputs that is zeroed in training. 0, as is usual when a token is seen
     at most a few times."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and isinstance(values.get("preset"), str):
+            return {**PRESETS.get(values["preset"], {}), **values}
+        return values
 
     @model_validator(mode="after")
     def _shapes_fit(self) -> Self:
@@ -46,7 +84,15 @@ class ModelSettings(_Settings):
             raise ValueError(f"width {self.width} must be a multiple of 2 * heads ({self.heads})")
         if self.heads % self.kv_heads:
             raise ValueError(f"heads {self.heads} must be a multiple of kv_heads {self.kv_heads}")
+        if self.experts and self.experts_per_token > self.experts:
+            raise ValueError(
+                f"experts_per_token {self.experts_per_token} is more than experts {self.experts}"
+            )
         return self
+
+    def window_of(self, block: int) -> int | None:
+        """Of block 0, 1, ...: the tokens that it sees, or None for all."""
+        return None if (block + 1) % self.global_every == 0 else self.window
 
 
 class Settings(_Settings):
@@ -58,6 +104,17 @@ class Settings(_Settings):
     """Sequences in a step."""
     context: int = Field(default=256, ge=2)
     """Tokens in a sequence."""
+    micro_batch: int | None = Field(default=None, ge=1)
+    """Sequences that a process computes at once; its share of the batch is divided into so many at
+    a time, and their gradients are added. None: all at once."""
+    packing: Literal["concatenate", "best_fit"] = "concatenate"
+    """How documents become sequences: end to end, cut where a sequence is full; or each whole where
+    it fits, with a little padding."""
+    document_masks: bool = False
+    """Tokens see those of their own document only, not what else stands in the sequence."""
+    attention: Literal["auto", "sdpa", "flex", "varlen"] = "auto"
+    """The kernel. `auto` is sdpa; on CUDA with document masks or a window it is flex. varlen needs
+    CUDA, bf16 and flash attention."""
     seed: int = Field(default=1, ge=0, lt=1 << 63)
     """Of the model's first weights, of dropout and of the order of the samples."""
     start: str | None = None
@@ -68,10 +125,25 @@ class Settings(_Settings):
     """The decoder's shape."""
     learning_rate: float = Field(default=3e-3, gt=0)
     """At its highest."""
+    schedule: Literal["cosine", "wsd", "constant"] = "cosine"
+    """How it falls after the warm-up: along half a cosine over all steps; not until the last
+    `decay_ratio` of them and then in a straight line (warm-up, stable, decay: Hu et al. 2024); or
+    not at all."""
+    decay_ratio: float = Field(default=0.1, ge=0, le=1)
+    """Share of the steps in which the learning rate of `wsd` falls."""
     warmup_ratio: float = Field(default=0.1, ge=0, lt=1)
     """Share of the steps in which the learning rate rises from 0; at most 2,000 steps."""
     minimum_ratio: float = Field(default=0.1, ge=0, le=1)
     """The last step's learning rate as a share of the highest."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of a target's probability that training spreads over all tokens. Evaluation does
+    without. Szegedy et al. 2016."""
+    z_loss: float = Field(default=0.0, ge=0)
+    """Weight of the squared log of the softmax's denominator in training; 1e-4 is usual. Chowdhery
+    et al. 2022."""
+    skip_limit: int = Field(default=10, ge=0)
+    """Steps in a row whose loss or gradient is not finite before the run gives up; each of them
+    leaves the weights as they were."""
     weight_decay: float = Field(default=0.1, ge=0)
     """Of matrices only. Brown et al. 2020."""
     clip: float = Field(default=1.0, gt=0)
@@ -81,14 +153,24 @@ class Settings(_Settings):
     hardware multiplies it (CUDA from compute capability 8.0, CPUs with AMX or AVX512-BF16)."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` is cuda where there is one."""
+    compile: bool = False
+    """Compile each block with torch.compile: half a minute at first, faster on CUDA after that."""
+    recompute: int = Field(default=0, ge=0)
+    """Activation checkpointing: every so many blocks one keeps its input only and is computed again
+    for the gradient. 1 is all blocks, 0 none."""
+    distributed: Literal["auto", "ddp", "fsdp"] = "auto"
+    """With several processes (torchrun): each holds all weights (ddp), or a share of them (fsdp:
+    FSDP2). `auto` is ddp."""
     checkpoint_every: int = Field(default=20, ge=1)
     """Steps between checkpoints; the last step always has one."""
     keep_checkpoints: int = Field(default=2, ge=1)
     """Checkpoints that are kept, the newest ones."""
+    keep_every: int | None = Field(default=None, ge=1)
+    """Checkpoints of steps that this divides are kept for good."""
     evaluate_every: int = Field(default=50, ge=1)
     """Steps between evaluations on the validation split; the last step always has one."""
     evaluate_batches: int = Field(default=16, ge=1)
-    """Batches of the validation split that an evaluation reads at most, from its beginning."""
+    """Batches of each source of the validation split that an evaluation reads at most."""
 
 
 def read_settings(config: str | None, overrides: list[str]) -> Settings:

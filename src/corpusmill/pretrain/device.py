@@ -21,7 +21,24 @@ def resolve(settings: Settings) -> Settings:
     precision = settings.precision
     if precision == "auto":
         precision = "bf16" if multiplies_bf16(device) else "fp32"
-    return settings.model_copy(update={"device": device, "precision": precision})
+    return settings.model_copy(
+        update={
+            "device": device,
+            "precision": precision,
+            "attention": _attention(settings, device, precision),
+        }
+    )
+
+
+def _attention(settings: Settings, device: str, precision: str) -> str:
+    masked = settings.document_masks or settings.model.window is not None
+    if settings.attention == "auto":
+        return "flex" if device == "cuda" and masked else "sdpa"
+    if settings.attention != "sdpa" and device != "cuda":
+        raise UsageError(f"attention: {settings.attention} needs a CUDA device: set attention=sdpa")
+    if settings.attention == "varlen" and precision != "bf16":
+        raise UsageError("attention: varlen needs precision=bf16")
+    return settings.attention
 
 
 def multiplies_bf16(device: str) -> bool:

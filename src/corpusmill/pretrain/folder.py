@@ -11,7 +11,8 @@ from corpusmill.pretrain.config import Settings, flatten
 from corpusmill.tokenize.manifest import TOKENIZER_FILE, Manifest
 
 RECORD_FILE = "train.json"
-FORMAT = 1
+FORMAT = 2
+"""1 had another order of the tokens."""
 
 
 def record_run(

@@ -4,7 +4,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from corpusmill import storage
@@ -18,18 +18,21 @@ try:
 except ModuleNotFoundError:
     raise UsageError("training needs torch: pip install 'corpusmill[train]'") from None
 
-from corpusmill.pretrain.checkpoint import resume, save_checkpoint
+from corpusmill.pretrain.checkpoint import list_checkpoints, resume, save_checkpoint
 from corpusmill.pretrain.config import Settings, read_settings
 from corpusmill.pretrain.device import deterministic, resolve
-from corpusmill.pretrain.evaluate import evaluate, evaluation_batches
-from corpusmill.pretrain.folder import record_run
-from corpusmill.pretrain.loss import summed_loss
+from corpusmill.pretrain.evaluate import Evaluation, Held, text_bytes
+from corpusmill.pretrain.folder import read_record, record_run
 from corpusmill.pretrain.metrics import MetricsLog
 from corpusmill.pretrain.model import Decoder, count_parameters
 from corpusmill.pretrain.optimizer import build_optimizer, set_learning_rate
+from corpusmill.pretrain.parallel import World, distribute, joined, per_process
 from corpusmill.pretrain.schedule import learning_rate
+from corpusmill.pretrain.scoring import trained_vocabulary
 from corpusmill.pretrain.start import find_start, load_start
-from corpusmill.tokenize.dataset import SplitTokens, TokenBatches
+from corpusmill.pretrain.step import Result, take_step
+from corpusmill.tokenize.batches import TokenBatches
+from corpusmill.tokenize.dataset import TokenDataset, prefetched
 from corpusmill.tokenize.shards import unigram_entropy
 from corpusmill.tokenize.splits import VALIDATION
 
@@ -46,156 +49,234 @@ def train(
     """Train a model on a folder of shards; the same call goes on with a run that was stopped.
 
     `config` is a YAML file of settings, `overrides` are `name=value`; `echo` gets each line for the
-    user. Returns {steps, resumed_from, parameters, tokens, mean_loss_of_last_ten_steps,
-    unigram_entropy, validation_loss}; losses are in nats per token, None where there is none.
-    Raises UsageError, before anything is written, for settings that do not fit the shards or the
-    folder; FolderBusy; RunError for damaged shards and for a loss that is no number.
+    user. Under torchrun every process calls it, and the first one speaks. Returns {steps,
+    resumed_from, parameters, tokens, skipped, mean_loss_of_last_ten_steps, unigram_entropy,
+    validation_loss, validation_bits_per_byte}; losses are in nats per token, None where there is
+    none. Raises UsageError, before anything is written, for settings that do not fit the shards or
+    the folder; FolderBusy; RunError for damaged shards and for losses that are no numbers.
     """
     settings = resolve(read_settings(config, overrides))
     if settings.start is not None:
         settings = settings.model_copy(update={"start": os.path.abspath(settings.start)})
-    batches = TokenBatches(
-        shards, context=settings.context, batch=settings.batch, seed=settings.seed
-    )
-    for source in batches.order.left_out:
-        echo(f"warning: source {source!r} of the mixture has less than one sequence: left out")
-    with storage.folder_lock(out):
-        storage.remove_unfinished(out)
-        manifest = batches.split_tokens.manifest
-        record = record_run(
-            out, settings, shards, manifest, lambda: find_start(settings, manifest, echo)
-        )
-        with deterministic():
-            return _train(shards, out, settings, batches, record["start"], echo)
+    with joined(settings.device) as world:
+        if not world.first:
+            echo = _nothing
+        data = _data(shards, settings, world)
+        with _folder(out, world):
+            if world.first:
+                record_run(
+                    out,
+                    settings,
+                    shards,
+                    data.split_tokens.manifest,
+                    lambda: find_start(settings, data.split_tokens.manifest, echo),
+                )
+            world.wait()
+            with deterministic():
+                return _Training(shards, out, settings, data, world, echo).run()
 
 
-def _train(
-    shards: str,
-    out: str,
-    settings: Settings,
-    batches: TokenBatches,
-    start: dict[str, Any] | None,
-    echo: Callable[[str], None],
-) -> dict[str, Any]:
-    manifest = batches.split_tokens.manifest
-    device = torch.device(settings.device)
-    torch.manual_seed(settings.seed)
-    model = Decoder(
-        settings.model, vocab_size=manifest.tokenizer.vocab_size, context=settings.context
-    ).to(device)
-    optimizer = build_optimizer(model, settings.weight_decay, device)
-    validation = None
-    if VALIDATION in manifest.splits:
-        validation = evaluation_batches(SplitTokens(shards, VALIDATION), settings)
-    parameters = count_parameters(model)
-    epochs = settings.steps * settings.batch / batches.order.epoch_samples
-    echo(
-        f"{parameters:,} parameters, {batches.split_tokens.total:,} training tokens, "
-        f"{settings.steps} steps of {settings.batch} x {settings.context} tokens "
-        f"({epochs:.2g} epochs) on {settings.device} in {settings.precision}"
-    )
-    if not validation:
-        echo("warning: the shards have no validation tokens: no validation loss")
-
-    resumed_from = resume(out, model, optimizer, echo)
-    if not resumed_from and settings.start is not None and start is not None:
-        load_start(model, settings.start, start)
-        echo(f"beginning with the weights of {settings.start} (step {start['step']})")
-    log = MetricsLog(out, resumed_from)
-    if resumed_from == settings.steps:
-        echo(f"all {settings.steps} steps were taken already")
-    targets = settings.batch * settings.context
-    model.train()
-    for step in range(resumed_from + 1, settings.steps + 1):
-        begun = time.perf_counter()
-        rate = learning_rate(
-            step,
-            steps=settings.steps,
-            highest=settings.learning_rate,
-            warmup_ratio=settings.warmup_ratio,
-            minimum_ratio=settings.minimum_ratio,
-        )
-        set_learning_rate(optimizer, rate)
-        tokens = torch.from_numpy(batches.batch(step)).to(device)
-        with _autocast(settings):
-            loss = summed_loss(model, tokens) / targets
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
-        if not math.isfinite(loss.item()) or not math.isfinite(norm.item()):
-            raise RunError(
-                f"step {step}: the loss or its gradient is not a finite number; "
-                "use a lower learning_rate or a longer warmup_ratio"
-            )
-        optimizer.step()
-        seconds = time.perf_counter() - begun
-
-        last = step == settings.steps
-        log.add(
-            {
-                "step": step,
-                "loss": loss.item(),
-                "lr": rate,
-                "tokens": step * targets,
-                "grad_norm": norm.item(),
-                "tokens_per_second": round(targets / seconds, 1),
-            }
-        )
-        if last or step % max(1, settings.steps // PROGRESS_LINES) == 0:
-            echo(
-                f"step {step}/{settings.steps}: loss {loss.item():.4f}, learning rate {rate:.2e}, "
-                f"{targets / seconds:,.0f} tokens/s"
-            )
-        if validation and (last or step % settings.evaluate_every == 0):
-            with _autocast(settings):
-                validation_loss = evaluate(model, validation, device)
-            log.add({"step": step, "validation_loss": validation_loss})
-            echo(f"step {step}/{settings.steps}: validation loss {validation_loss:.4f}")
-        if last or step % settings.checkpoint_every == 0:
-            log.sync()
-            save_checkpoint(
-                out,
-                step=step,
-                model=model,
-                optimizer=optimizer,
-                # where `start` lies is no part of the state: elsewhere the bytes are the same
-                settings=settings.model_dump(mode="json", exclude={"start"}),
-                keep=settings.keep_checkpoints,
-            )
-    return _summary(shards, settings, batches, log, parameters, resumed_from, echo)
+def _nothing(_: str) -> None:
+    """What the other processes say."""
 
 
 @contextmanager
-def _autocast(settings: Settings) -> Iterator[None]:
-    enabled = settings.precision == "bf16"
-    with torch.autocast(settings.device, dtype=torch.bfloat16, enabled=enabled):
+def _folder(out: str, world: World) -> Iterator[None]:
+    if not world.first:
+        yield
+        return
+    with storage.folder_lock(out):
+        storage.remove_unfinished(out)
         yield
 
 
-def _summary(
-    shards: str,
-    settings: Settings,
-    batches: TokenBatches,
-    log: MetricsLog,
-    parameters: int,
-    resumed_from: int,
-    echo: Callable[[str], None],
-) -> dict[str, Any]:
-    mean_loss = sum(log.last_losses) / len(log.last_losses)
-    entropy = None
-    if batches.split_tokens.total <= ENTROPY_TOKENS:
-        entropy = unigram_entropy(shards, batches.split_tokens.split)
-        below = "below" if mean_loss < entropy else "not below"
-        echo(
-            f"mean loss of the last {len(log.last_losses)} steps: {mean_loss:.4f} nats, {below} "
-            f"the {entropy:.4f} of a model that only knows how frequent each token is"
+def _data(shards: str, settings: Settings, world: World) -> TokenBatches:
+    per_process(settings, world.ranks)
+    return TokenBatches(
+        shards,
+        context=settings.context,
+        batch=settings.batch,
+        seed=settings.seed,
+        packing=settings.packing,
+        documents=settings.document_masks,
+        rank=world.rank,
+        ranks=world.ranks,
+    )
+
+
+class _Training:
+    """What one call holds from its first to its last step."""
+
+    def __init__(
+        self,
+        shards: str,
+        out: str,
+        settings: Settings,
+        batches: TokenBatches,
+        world: World,
+        echo: Callable[[str], None],
+    ) -> None:
+        self.shards, self.out, self.settings = shards, out, settings
+        self.batches, self.world, self.echo = batches, world, echo
+        manifest = batches.split_tokens.manifest
+        torch.manual_seed(settings.seed)
+        self.model = Decoder(
+            settings.model,
+            vocab_size=manifest.tokenizer.vocab_size,
+            context=settings.context,
+            attention=settings.attention,
+        ).to(world.device)
+        self.model.recompute = settings.recompute
+        self.parameters = count_parameters(self.model)
+        self.validation = None
+        if VALIDATION in manifest.splits:
+            sizes = text_bytes(trained_vocabulary(out))
+            self.validation = Held(shards, VALIDATION, settings, sizes)
+        self._say_what_is_trained()
+        record = read_record(out)
+        if not list_checkpoints(out) and settings.start is not None:
+            load_start(self.model, settings.start, record["start"])
+            echo(f"beginning with the weights of {settings.start} (step {record['start']['step']})")
+        if settings.compile:
+            for block in self.model.blocks:
+                block.compile()
+        self.trained = distribute(self.model, self.model.blocks, settings, world)
+        self.optimizer = build_optimizer(self.trained, settings.weight_decay, world.device)
+        self.resumed_from = resume(out, self.model, self.optimizer, echo)
+        self.log = MetricsLog(out if world.first else None, self.resumed_from)
+        if self.resumed_from == settings.steps:
+            echo(f"all {settings.steps} steps were taken already")
+        self.skipped_in_a_row = 0
+
+    def _say_what_is_trained(self) -> None:
+        settings, order = self.settings, self.batches.order
+        steps, epochs = settings.steps, settings.steps * settings.batch / order.epoch_rows
+        processes = "" if self.world.ranks == 1 else f" x {self.world.ranks} processes"
+        self.echo(
+            f"{self.parameters:,} parameters, {self.batches.split_tokens.total:,} training tokens, "
+            f"{steps} steps of {settings.batch} x {settings.context} tokens ({epochs:.2g} epochs) "
+            f"on {settings.device}{processes} in {settings.precision}"
         )
-    return {
-        "steps": settings.steps,
-        "resumed_from": resumed_from,
-        "parameters": parameters,
-        "tokens": settings.steps * settings.batch * settings.context,
-        "mean_loss_of_last_ten_steps": mean_loss,
-        "unigram_entropy": entropy,
-        "validation_loss": log.validation_loss,
-    }
+        if epochs > 1 and self.batches.split_tokens.manifest.mixture is not None:
+            self.echo(
+                f"warning: after step {order.epoch_rows // settings.batch} the mixture has given "
+                "all that its budgets and max_repetitions permit: training goes through it again"
+            )
+        if self.validation is None:
+            self.echo("warning: the shards have no validation tokens: no validation loss")
+
+    def run(self) -> dict[str, Any]:
+        """Take the steps that are left."""
+        settings, world = self.settings, self.world
+        _, at_once = per_process(settings, world.ranks)
+        self.trained.train()
+        dataset = TokenDataset(self.batches)
+        dataset.load_state_dict({"step": self.resumed_from})
+        with closing(prefetched(dataset, world.device)) as batches:
+            for step in range(self.resumed_from + 1, settings.steps + 1):
+                begun = time.perf_counter()
+                batch = next(batches)
+                waited = time.perf_counter() - begun
+                rate = learning_rate(step, settings)
+                set_learning_rate(self.optimizer, rate)
+                result = take_step(
+                    self.trained, self.optimizer, batch, settings, world, at_once, self._autocast
+                )
+                seconds = time.perf_counter() - begun
+                self._note(step, rate, result, seconds, waited)
+                last = step == settings.steps
+                if last or step % settings.evaluate_every == 0:
+                    self._evaluate(step)
+                if last or step % settings.checkpoint_every == 0:
+                    self._save(step)
+        return self._summary()
+
+    @contextmanager
+    def _autocast(self) -> Iterator[None]:
+        enabled = self.settings.precision == "bf16"
+        with torch.autocast(self.settings.device, dtype=torch.bfloat16, enabled=enabled):
+            yield
+
+    def _note(self, step: int, rate: float, result: Result, seconds: float, waited: float) -> None:
+        settings = self.settings
+        row = {
+            "step": step,
+            "loss": result.loss if math.isfinite(result.loss) else None,
+            "lr": rate,
+            "tokens": step * settings.batch * settings.context,
+            "grad_norm": result.grad_norm if math.isfinite(result.grad_norm) else None,
+            "tokens_per_second": round(result.tokens / seconds, 1),
+            "waiting": round(waited / seconds, 4),
+        }
+        if not result.finite:
+            row["skipped"] = True
+            self.echo(f"warning: step {step}: the loss or its gradient is not finite: left out")
+        self.log.add(row)
+        self.skipped_in_a_row = 0 if result.finite else self.skipped_in_a_row + 1
+        if self.skipped_in_a_row > settings.skip_limit:
+            raise RunError(
+                f"step {step}: the loss or its gradient has not been finite for "
+                f"{self.skipped_in_a_row} steps; use a lower learning_rate or a longer warmup_ratio"
+            )
+        if step == settings.steps or step % max(1, settings.steps // PROGRESS_LINES) == 0:
+            self.echo(
+                f"step {step}/{settings.steps}: loss {result.loss:.4f}, learning rate {rate:.2e}, "
+                f"{result.tokens / seconds:,.0f} tokens/s"
+            )
+
+    def _evaluate(self, step: int) -> None:
+        if self.validation is None:
+            return
+        with self._autocast():
+            found = self.validation.evaluate(self.trained, self.world)
+        whole = Evaluation.of_all(found.values())
+        self.log.add(
+            {
+                "step": step,
+                "validation_loss": whole.loss,
+                "validation_bits_per_byte": whole.bits_per_byte,
+                "sources": {
+                    source: {"loss": one.loss, "bits_per_byte": one.bits_per_byte}
+                    for source, one in found.items()
+                },
+            }
+        )
+        self.echo(
+            f"step {step}/{self.settings.steps}: validation loss {whole.loss:.4f}, "
+            f"{whole.bits_per_byte:.3f} bits per byte"
+        )
+
+    def _save(self, step: int) -> None:
+        self.log.sync()
+        save_checkpoint(
+            self.out,
+            step=step,
+            model=self.model,
+            optimizer=self.optimizer,
+            # where `start` lies is no part of the state: elsewhere the bytes are the same
+            settings=self.settings.model_dump(mode="json", exclude={"start"}),
+            keep=self.settings.keep_checkpoints,
+        )
+
+    def _summary(self) -> dict[str, Any]:
+        settings, log = self.settings, self.log
+        mean_loss = sum(log.last_losses) / max(1, len(log.last_losses))
+        entropy = None
+        if self.batches.split_tokens.total <= ENTROPY_TOKENS and self.world.first:
+            entropy = unigram_entropy(self.shards, self.batches.split_tokens.split)
+            below = "below" if mean_loss < entropy else "not below"
+            self.echo(
+                f"mean loss of the last {len(log.last_losses)} steps: {mean_loss:.4f} nats, "
+                f"{below} the {entropy:.4f} of a model that only knows how frequent each token is"
+            )
+        return {
+            "steps": settings.steps,
+            "resumed_from": self.resumed_from,
+            "parameters": self.parameters,
+            "tokens": settings.steps * settings.batch * settings.context,
+            "skipped": log.skipped,
+            "mean_loss_of_last_ten_steps": mean_loss,
+            "unigram_entropy": entropy,
+            "validation_loss": log.validation_loss,
+            "validation_bits_per_byte": log.validation_bits_per_byte,
+        }

@@ -1,62 +1,21 @@
-"""What is trained: a small decoder of the Llama kind.
+"""What is trained: a decoder of the Llama kind.
 
 Shapes: B sequences, T tokens, V vocabulary, D width, H heads, K key-value heads, d = D / H.
 """
 
 import math
+from functools import partial
+from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from corpusmill.pretrain.config import ModelSettings
-
-
-class Attention(nn.Module):
-    """Causal attention in which groups of H / K heads share keys and values (Ainslie et al. 2023).
-
-    It sees the whole sequence: documents that stand in one sequence are not masked from each other.
-    """
-
-    def __init__(self, settings: ModelSettings) -> None:
-        super().__init__()
-        self.heads, self.kv_heads = settings.heads, settings.kv_heads
-        self.head_width = settings.width // settings.heads
-        kv_width = self.kv_heads * self.head_width
-        self.query = nn.Linear(settings.width, settings.width, bias=False)
-        self.key = nn.Linear(settings.width, kv_width, bias=False)
-        self.value = nn.Linear(settings.width, kv_width, bias=False)
-        self.out = nn.Linear(settings.width, settings.width, bias=False)
-
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        """x [B, T, D], cos and sin [T, d / 2] -> [B, T, D]."""
-        batch, length, _ = x.shape
-        query = self.query(x).view(batch, length, self.heads, self.head_width).transpose(1, 2)
-        key = self.key(x).view(batch, length, self.kv_heads, self.head_width).transpose(1, 2)
-        value = self.value(x).view(batch, length, self.kv_heads, self.head_width).transpose(1, 2)
-        mixed = F.scaled_dot_product_attention(
-            rotate(query, cos, sin),
-            rotate(key, cos, sin),
-            value,
-            is_causal=True,
-            enable_gqa=self.kv_heads < self.heads,
-        )
-        joined = mixed.transpose(1, 2).reshape(batch, length, self.heads * self.head_width)
-        return self.out(joined)  # type: ignore[no-any-return]
-
-
-class FeedForward(nn.Module):
-    """SwiGLU (Shazeer 2020)."""
-
-    def __init__(self, settings: ModelSettings) -> None:
-        super().__init__()
-        self.gate = nn.Linear(settings.width, settings.feed_forward, bias=False)
-        self.up = nn.Linear(settings.width, settings.feed_forward, bias=False)
-        self.out = nn.Linear(settings.feed_forward, settings.width, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, T, D] -> [B, T, D]."""
-        return self.out(F.silu(self.gate(x)) * self.up(x))  # type: ignore[no-any-return]
+from corpusmill.pretrain.attention import Attention, View, make_view, rotary_tables
+from corpusmill.pretrain.config import NORM_EPSILON, ModelSettings
+from corpusmill.pretrain.feed_forward import Experts, FeedForward
+from corpusmill.pretrain.loss import Loss, summed_loss
+from corpusmill.tokenize.batches import IGNORED
 
 
 class Block(nn.Module):
@@ -67,27 +26,35 @@ class Block(nn.Module):
         self.attention_norm = nn.RMSNorm(settings.width, eps=NORM_EPSILON)
         self.attention = Attention(settings)
         self.feed_forward_norm = nn.RMSNorm(settings.width, eps=NORM_EPSILON)
-        self.feed_forward = FeedForward(settings)
+        self.feed_forward = Experts(settings) if settings.experts else FeedForward(settings)
         self.dropout = nn.Dropout(settings.dropout)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        """[B, T, D] -> [B, T, D]."""
-        x = x + self.dropout(self.attention(self.attention_norm(x), cos, sin))
-        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))  # type: ignore[no-any-return]
-
-
-NORM_EPSILON = 1e-5
-"""Llama's."""
+    def forward(
+        self, x: Tensor, cos: Tensor, sin: Tensor, view: View
+    ) -> tuple[Tensor, Tensor | None]:
+        """[B, T, D] -> the same, and the imbalance of its experts if it has any."""
+        x = x + self.dropout(self.attention(self.attention_norm(x), cos, sin, view))
+        imbalance = None
+        added = self.feed_forward(self.feed_forward_norm(x))
+        if isinstance(added, tuple):
+            added, imbalance = added
+        return x + self.dropout(added), imbalance
 
 
 class Decoder(nn.Module):
-    """Token ids in, a score for each possible next token out."""
+    """Token ids in, a score for each possible next token out, or the loss of given ones."""
 
     cos: Tensor
     sin: Tensor
 
-    def __init__(self, settings: ModelSettings, *, vocab_size: int, context: int) -> None:
+    def __init__(
+        self, settings: ModelSettings, *, vocab_size: int, context: int, attention: str = "sdpa"
+    ) -> None:
         super().__init__()
+        self.settings = settings
+        self.backend = attention
+        self.recompute = 0
+        """Every so many blocks one keeps only its input and is computed again on the way back."""
         self.embedding = nn.Embedding(vocab_size, settings.width)
         self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.layers))
         self.norm = nn.RMSNorm(settings.width, eps=NORM_EPSILON)
@@ -106,32 +73,57 @@ class Decoder(nn.Module):
                 scaled = 0.02 / math.sqrt(2 * settings.layers)
                 nn.init.normal_(parameter, std=scaled if name.endswith("out.weight") else 0.02)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """tokens [B, T], T at most the context -> logits [B, T, V]."""
-        return self.head(self.hidden(tokens))  # type: ignore[no-any-return]
+    def forward(
+        self,
+        tokens: Tensor,
+        targets: Tensor | None = None,
+        documents: Tensor | None = None,
+        *,
+        smoothing: float = 0.0,
+        z_loss: float = 0.0,
+    ) -> Any:
+        """tokens [B, T], T at most the context -> logits [B, T, V]; with targets [B, T] a Loss.
 
-    def hidden(self, tokens: Tensor) -> Tensor:
-        """tokens [B, T] -> what the head scores, [B, T, D]."""
+        With `documents` [B, T] tokens see those of their own document only.
+        """
+        hidden, imbalance = self.hidden(tokens, documents)
+        if targets is None:
+            return self.head(hidden)
+        loss = summed_loss(
+            hidden.flatten(0, 1),
+            self.head.weight,
+            targets.flatten(),
+            smoothing=smoothing,
+            z_loss=z_loss,
+        )
+        if imbalance is None or not self.settings.balance:
+            return loss
+        # per token, as everything in the sum
+        valid = (targets != IGNORED).sum()
+        return Loss(loss.objective + self.settings.balance * imbalance * valid, loss.nats)
+
+    def hidden(
+        self, tokens: Tensor, documents: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """What the head scores, [B, T, D], and the mean imbalance of experts if there are any."""
         length = tokens.shape[1]
         cos, sin = self.cos[:length], self.sin[:length]
+        views = {
+            window: make_view(tokens, documents, window, self.backend)
+            for window in {self.settings.window_of(n) for n in range(len(self.blocks))}
+        }
         x = self.embedding(tokens)
-        for block in self.blocks:
-            x = block(x, cos, sin)
-        return self.norm(x)  # type: ignore[no-any-return]
-
-
-def rotary_tables(context: int, head_width: int, base: float) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of rotary position embeddings (Su et al. 2021), each [T, d / 2]."""
-    frequencies = base ** (-torch.arange(0, head_width, 2, dtype=torch.float64) / head_width)
-    angles = torch.outer(torch.arange(context, dtype=torch.float64), frequencies)
-    return angles.cos().float(), angles.sin().float()
-
-
-def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turn each pair (i, i + d / 2) of x [B, heads, T, d] by its position's angle."""
-    left, right = x.float().chunk(2, dim=-1)
-    turned = torch.cat((left * cos - right * sin, right * cos + left * sin), dim=-1)
-    return turned.to(x.dtype)
+        imbalances = []
+        for number, block in enumerate(self.blocks):
+            run = partial(block, cos=cos, sin=sin, view=views[self.settings.window_of(number)])
+            if self.recompute and self.training and number % self.recompute == 0:
+                x, imbalance = checkpoint(run, x, use_reentrant=False)
+            else:
+                x, imbalance = run(x)
+            if imbalance is not None:
+                imbalances.append(imbalance)
+        mean = torch.stack(imbalances).mean() if imbalances else None
+        return self.norm(x), mean
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -198,7 +198,7 @@ class DocumentScorer:
 
     def _losses(self, block: torch.Tensor) -> FloatArray:
         """[B, T + 1] -> what each token after the first costs, in nats, [B, T]."""
-        hidden = self._model.hidden(block[:, :-1]).flatten(0, 1)
+        hidden = self._model.hidden(block[:, :-1])[0].flatten(0, 1)
         targets = block[:, 1:].flatten()
         rows = max(1, SCORE_BYTES[block.device.type] // (4 * self._model.head.out_features))
         pieces = [

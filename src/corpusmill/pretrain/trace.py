@@ -6,7 +6,7 @@ from typing import Any
 
 from corpusmill.errors import UsageError
 from corpusmill.pretrain.folder import read_record
-from corpusmill.tokenize.dataset import TokenBatches
+from corpusmill.tokenize.batches import TokenBatches
 from corpusmill.tokenize.manifest import MANIFEST_FILE, read_manifest
 
 
@@ -33,7 +33,11 @@ def trace(train_dir: str, step: int, shards: str | None = None) -> list[dict[str
             "say where those are with --shards DIR"
         )
     batches = TokenBatches(
-        folder, context=settings["context"], batch=settings["batch"], seed=settings["seed"]
+        folder,
+        context=settings["context"],
+        batch=settings["batch"],
+        seed=settings["seed"],
+        packing=settings["packing"],
     )
     return [
         {"sequence": number, **asdict(span)}

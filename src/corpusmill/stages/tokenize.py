@@ -271,10 +271,11 @@ def _mixture(
     if mix is None:
         return None
     held = training_sources(shards)
-    weights = {source: w for source, w in sorted(mix.weights.items()) if source in held}
-    missing = sorted(mix.weights.keys() - held)
+    asked = mix.mixture()
+    missing = sorted(asked.named() - held)
     if missing:
         notes.append(f"mix: no training tokens in {', '.join(missing)}: left out of the mixture")
-    if not weights:
+    mixture = asked.limited_to(held)
+    if mixture is None:
         raise RunError("mix: none of the sources it names has training tokens")
-    return Mixture(weights=weights, max_repetitions=mix.max_repetitions)
+    return mixture

@@ -1,135 +1,133 @@
-"""Batches of tokens for any training loop: NumPy in, NumPy out, no torch needed.
+"""Token shards as a dataset of any torch program: no GPU and no distributed set-up needed.
 
-for tokens in TokenBatches("run/shards", context=1024, batch=16):
-    inputs, targets = tokens[:, :-1], tokens[:, 1:]
+from torch.utils.data import DataLoader
+from corpusmill.tokenize.batches import TokenBatches
+from corpusmill.tokenize.dataset import TokenDataset
+
+dataset = TokenDataset(TokenBatches("run/shards", context=1024, batch=16))
+for inputs, targets, documents in DataLoader(dataset, batch_size=None, num_workers=2):
+    ...
 """
 
-from collections.abc import Iterator
-
-import numpy as np
+import queue
+import threading
+from collections.abc import Generator, Iterable, Iterator
+from typing import NamedTuple
 
 from corpusmill.errors import UsageError
-from corpusmill.tokenize.manifest import read_manifest
-from corpusmill.tokenize.order import Int64Array, Stream, TrainingOrder
-from corpusmill.tokenize.shards import DocumentSpan, ShardReader
+from corpusmill.tokenize.batches import Batch, TokenBatches
+
+try:
+    import torch
+    from torch.utils.data import IterableDataset, get_worker_info
+except ModuleNotFoundError:
+    raise UsageError(
+        "a torch dataset needs torch: pip install 'corpusmill[train]'; "
+        "corpusmill.tokenize.batches gives NumPy arrays without it"
+    ) from None
 
 
-class SplitTokens:
-    """The tokens of one split; shards are opened when they are first needed."""
+class Tensors(NamedTuple):
+    """A batch as tensors of shape [rows, context]; see `batches.Batch`."""
 
-    def __init__(self, folder: str, split: str) -> None:
-        self.folder = folder
-        self.split = split
-        self.manifest = read_manifest(folder)
-        self.shards = self.manifest.of_split(split)
-        self.total = sum(shard.tokens for shard in self.shards)
-        self._readers: dict[int, ShardReader] = {}
-
-    def reader(self, number: int) -> ShardReader:
-        """The shard with this index in the split."""
-        if number not in self._readers:
-            shard = self.shards[number]
-            self._readers[number] = ShardReader(self.folder, shard, self.manifest.tokenizer)
-        return self._readers[number]
-
-    def head(self, count: int) -> Int64Array:
-        """The first `count` tokens, or all if there are fewer, as an owned array."""
-        pieces = []
-        for number, shard in enumerate(self.shards):
-            pieces.append(self.reader(number).tokens(0, min(count, shard.tokens)))
-            count -= len(pieces[-1])
-            if not count:
-                break
-        return np.concatenate(pieces)
-
-    def stretches(self, stream: Stream, first: int, end: int) -> Iterator[tuple[int, int, int]]:
-        """Tokens first..end of a stream as (shard, first, end) in the shards that hold them."""
-        number = int(np.searchsorted(stream.starts, first, side="right")) - 1
-        while first < end:
-            stop = min(end, int(stream.starts[number + 1]))
-            shift = int(stream.firsts[number] - stream.starts[number])
-            yield int(stream.shards[number]), first + shift, stop + shift
-            first, number = stop, number + 1
+    inputs: torch.Tensor
+    """int64."""
+    targets: torch.Tensor
+    """int64."""
+    documents: torch.Tensor | None
+    """int32, or None unless it was asked for."""
 
 
-class TokenBatches:
-    """Batches in training order, from step `start_step` + 1 on, without end.
+class TokenDataset(IterableDataset[Tensors]):
+    """Whole batches in training order, without end: give DataLoader `batch_size=None`.
 
-    Each is an owned int64 array of shape [batch // ranks, context + 1]: inputs are its first
-    `context` columns, targets its last. Rank r of R gets rows r * batch / R and following of the
-    same global batch that a single rank would get. Raises UsageError for settings that do not fit
-    the shards, RunError for shards that are damaged.
+    With any number of loader workers the batches come in the
+    order that one process would give them. `state_dict` says how far this process has come;
+    `load_state_dict`, before iterating, goes on from there: `{"step": n}` after n steps, with any
+    number of workers and ranks.
     """
 
-    def __init__(
-        self,
-        shards_dir: str,
-        *,
-        context: int,
-        batch: int,
-        split: str = "train",
-        seed: int = 1,
-        rank: int = 0,
-        ranks: int = 1,
-        start_step: int = 0,
-    ) -> None:
-        if min(context, batch, ranks) < 1 or not 0 <= rank < ranks:
-            raise UsageError(
-                f"context {context}, batch {batch} and ranks {ranks} must be at least 1, "
-                f"and rank {rank} one of 0 to ranks - 1"
-            )
-        if batch % ranks:
-            raise UsageError(f"batch: {batch} sequences cannot be divided over {ranks} ranks")
-        self.context = context
-        self.split_tokens = SplitTokens(shards_dir, split)
-        self.order = TrainingOrder(
-            self.split_tokens.manifest, split=split, context=context, batch=batch, seed=seed
-        )
-        self.step = start_step
-        """Steps taken so far: all the state there is."""
-        per_rank = batch // ranks
-        self._mine = slice(rank * per_rank, (rank + 1) * per_rank)
+    def __init__(self, batches: TokenBatches) -> None:
+        super().__init__()
+        self._batches = batches
+        self._start = self._batches.step
+        self._taken = 0
 
-    def __iter__(self) -> "TokenBatches":
-        return self
+    def __iter__(self) -> Iterator[Tensors]:
+        worker = get_worker_info()
+        number, workers = (0, 1) if worker is None else (worker.id, worker.num_workers)
+        while True:
+            step = self._start + self._taken * workers + number + 1
+            self._taken += 1
+            yield as_tensors(self._batches.batch(step))
 
-    def __next__(self) -> Int64Array:
-        self.step += 1
-        return self.batch(self.step)
+    def state_dict(self) -> dict[str, int]:
+        """`step`, before which all were taken when this process began, and how many it took since.
 
-    def batch(self, step: int) -> Int64Array:
-        """The batch of step 1, 2, ...; int64 of shape [batch // ranks, context + 1]."""
-        rows = np.empty((self._mine.stop - self._mine.start, self.context + 1), np.int64)
-        for row, (stream, sample) in zip(rows, self._samples(step), strict=True):
-            first = sample * self.context
-            filled = 0
-            for shard, begin, end in self.split_tokens.stretches(
-                stream, first, first + self.context + 1
-            ):
-                row[filled : filled + end - begin] = self.split_tokens.reader(shard).tokens(
-                    begin, end
-                )
-                filled += end - begin
-        return rows
+        A loader worker takes every n-th batch, which is why there are two numbers.
+        """
+        if get_worker_info() is None:
+            return {"step": self._start + self._taken, "taken": 0}
+        return {"step": self._start, "taken": self._taken}
 
-    def documents(self, step: int) -> list[list[DocumentSpan]]:
-        """For each sequence of the batch, the documents that its inputs come from, in order."""
-        return [
-            [
-                span
-                for shard, begin, end in self.split_tokens.stretches(
-                    stream, sample * self.context, (sample + 1) * self.context
-                )
-                for span in self.split_tokens.reader(shard).spans(begin, end)
-            ]
-            for stream, sample in self._samples(step)
-        ]
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on after a state that `state_dict` gave, or after `step` steps."""
+        self._start, self._taken = state["step"], state.get("taken", 0)
 
-    def _samples(self, step: int) -> list[tuple[Stream, int]]:
-        streams, samples = self.order.samples(step)
-        return [
-            (self.order.streams[stream], sample)
-            for stream, sample in zip(
-                streams[self._mine].tolist(), samples[self._mine].tolist(), strict=True
-            )
-        ]
+
+def as_tensors(batch: Batch) -> Tensors:
+    """The same memory as tensors."""
+    documents = None if batch.documents is None else torch.from_numpy(batch.documents)
+    return Tensors(torch.from_numpy(batch.inputs), torch.from_numpy(batch.targets), documents)
+
+
+def prefetched(
+    batches: Iterable[Tensors], device: torch.device, depth: int = 2
+) -> Generator[Tensors, None, None]:
+    """The batches on a device, up to `depth` of them made and copied ahead by a thread.
+
+    For CUDA they are copied from pinned memory, beside what the device is doing. An exception of
+    `batches` is raised where it would have been without the thread, which ends with the iteration.
+    """
+    ready: queue.Queue[Tensors | BaseException | None] = queue.Queue(depth)
+    stop = threading.Event()
+
+    def offer(item: Tensors | BaseException | None) -> None:
+        while not stop.is_set():
+            try:
+                ready.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+            return
+
+    def work() -> None:
+        try:
+            for batch in batches:
+                offer(_moved(batch, device))
+                if stop.is_set():
+                    return
+            offer(None)
+        except BaseException as error:
+            offer(error)
+
+    thread = threading.Thread(target=work, name="corpusmill-prefetch", daemon=True)
+    thread.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _moved(batch: Tensors, device: torch.device) -> Tensors:
+    if device.type == "cpu":
+        return batch
+
+    def move(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.contiguous().pin_memory().to(device, non_blocking=True)
+
+    documents = None if batch.documents is None else move(batch.documents)
+    return Tensors(move(batch.inputs), move(batch.targets), documents)

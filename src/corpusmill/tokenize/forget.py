@@ -5,7 +5,6 @@ import pyarrow.compute as pc
 
 from corpusmill import storage
 from corpusmill.tokenize.manifest import (
-    Mixture,
     ShardInfo,
     build_manifest,
     read_manifest,
@@ -44,17 +43,9 @@ def forget_in_shards(folder: str, ids: pa.Array) -> int:
     if tuple(shards) == manifest.shards:
         return 0
     changed = len(set(manifest.shards) - set(shards))
-    mixture = _of_what_is_left(manifest.mixture, shards)
+    mixture = manifest.mixture and manifest.mixture.limited_to(training_sources(shards))
     write_manifest(folder, build_manifest(manifest.seed, vocabulary, shards, mixture))
     return changed
-
-
-def _of_what_is_left(mixture: Mixture | None, shards: list[ShardInfo]) -> Mixture | None:
-    held = training_sources(shards)
-    weights = {} if mixture is None else {s: w for s, w in mixture.weights.items() if s in held}
-    if mixture is None or not weights:
-        return None
-    return mixture.model_copy(update={"weights": weights})
 
 
 def damaged_shard(folder: str) -> str | None:

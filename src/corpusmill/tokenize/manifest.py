@@ -1,8 +1,8 @@
 """What manifest.json says of a folder of token shards; the file is checksummed by itself."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Annotated, Any, Literal, TypeVar
 
 import xxhash
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -80,13 +80,59 @@ class SourceTotals(_Record):
     tokens: Count
 
 
+Weights = Annotated[
+    dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]], Field(min_length=1)
+]
+"""Source -> weight, on any scale. A source that is not named is not trained on."""
+
+
+class MixturePhase(_Record):
+    """The proportions for a while."""
+
+    tokens: int = Field(ge=1)
+    """For how long, rounded to whole sequences."""
+    weights: Weights
+
+
 class Mixture(_Record):
     """In which proportions training sees the sources."""
 
-    weights: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(min_length=1)
-    """Source -> weight, on any scale. A source that is not named is not trained on."""
+    weights: Weights
+    """After the phases of the curriculum, if there are any."""
     max_repetitions: float = Field(ge=1, allow_inf_nan=False)
-    """How often an epoch may go through a source: the source that gets there first ends it."""
+    """How often an epoch may go through a source; after that the others take its turns."""
+    budgets: dict[str, Annotated[int, Field(ge=1)]] = {}
+    """Source -> the tokens that an epoch may take of it, if they are fewer."""
+    curriculum: tuple[MixturePhase, ...] = ()
+    """What comes first, in this order."""
+
+    def named(self) -> set[str]:
+        """The sources that are trained on."""
+        return {*self.weights, *(source for phase in self.curriculum for source in phase.weights)}
+
+    def limited_to(self, sources: Collection[str]) -> "Mixture | None":
+        """The same proportions of these sources only; None if nothing is left for the end."""
+        curriculum = [
+            phase.model_copy(update={"weights": _those(phase.weights, sources)})
+            for phase in self.curriculum
+        ]
+        weights = _those(self.weights, sources)
+        if not weights:
+            return None
+        return self.model_copy(
+            update={
+                "weights": weights,
+                "budgets": _those(self.budgets, sources),
+                "curriculum": tuple(phase for phase in curriculum if phase.weights),
+            }
+        )
+
+
+Number = TypeVar("Number", int, float)
+
+
+def _those(numbers: Mapping[str, Number], sources: Collection[str]) -> dict[str, Number]:
+    return {source: number for source, number in numbers.items() if source in sources}
 
 
 class Manifest(_Record):

@@ -1,239 +1,181 @@
-"""In which order training sees the tokens: a pure function of seed and step over the manifest.
+"""In which order training sees the rows: a pure function of seed and step over the manifest.
 
-A sample is `context` tokens of a stream and the token after them. Without a mixture there is one
-stream, the whole split, and every token is an input exactly once per epoch (but for a tail shorter
-than one sample). With a mixture each source is a stream, and the weights decide whose turn it is.
+Without a mixture there is one stream of rows, the whole split, and an epoch sees each of them once.
+With a mixture each source is a stream. Its weights decide whose turn it is; a source that has given
+all that its budget or `max_repetitions` permits drops out and leaves its turns to the others; and
+the epoch ends when there is nothing left to give.
 
-Within a stream the order is a keyed permutation, evaluated where it is needed: there is no list of
-indices to store, and nothing to fast-forward on resume.
+Within a stream the order is a keyed permutation, another one for each pass through it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from math import gcd, lcm
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-import xxhash
 
 from corpusmill.errors import UsageError
-from corpusmill.tokenize.manifest import Manifest, Mixture
+from corpusmill.tokenize.manifest import Mixture
+from corpusmill.tokenize.packing import Segments
+from corpusmill.tokenize.permutation import permute
+from corpusmill.tokenize.turns import shares_of, turns_of
 
 Int64Array = npt.NDArray[np.int64]
-UInt64Array = npt.NDArray[np.uint64]
 
-FEISTEL_ROUNDS = 6
+WHOLE = ""
+"""Name of the stream that is a whole split."""
 
-FINEST_SHARE = 100_000
-"""Mixture weights are realised in multiples of 1/100,000 if they need a finer period."""
+
+class Rows(Protocol):
+    """A stream: rows that training draws from."""
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+
+    @property
+    def tokens(self) -> int:
+        """That stand in them."""
+
+    def segments(self, rows: Int64Array) -> Segments:
+        """What stands in these rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stream:
-    """Tokens of one split, or of one source in it, as stretches of shards laid end to end."""
+class Phase:
+    """Rows of an epoch during which the same streams take turns in the same proportion."""
 
-    name: str
-    """The source, or "" for the whole split."""
-    shards: Int64Array
-    """Index of each stretch's shard among those of the split; shape [stretches]."""
-    firsts: Int64Array
-    """Its first token in that shard; shape [stretches]."""
-    starts: Int64Array
-    """Where it begins in the stream, and at last the stream's length; shape [stretches + 1]."""
-    samples: int
-    """Samples of an epoch: the last token has no successor, and a tail is left out."""
+    first: int
+    """Of its rows in the epoch."""
+    rows: int
+    turns: Int64Array
+    """The stream whose turn it is, over one period; shape [period]."""
+    counts: Int64Array
+    """How often each stream had its turn among the first n of a period; [period + 1, streams]."""
+    drawn: Int64Array
+    """Rows of each stream that the phases before have drawn; shape [streams]."""
 
-
-def streams_of(manifest: Manifest, split: str, context: int) -> tuple[Stream, ...]:
-    """The split as one stream, or with a mixture one stream per source that it names."""
-    stretches: dict[str, list[tuple[int, int, int]]] = {}
-    for number, shard in enumerate(manifest.of_split(split)):
-        if manifest.mixture is None:
-            stretches.setdefault("", []).append((number, 0, shard.tokens))
-            continue
-        first = 0
-        for run in shard.runs:
-            if run.source in manifest.mixture.weights:
-                stretches.setdefault(run.source, []).append((number, first, run.tokens))
-            first += run.tokens
-    return tuple(_stream(name, stretches[name], context) for name in sorted(stretches))
-
-
-def _stream(name: str, stretches: list[tuple[int, int, int]], context: int) -> Stream:
-    shards, firsts, tokens = np.array(stretches, np.int64).T
-    starts = np.concatenate(([0], np.cumsum(tokens)))
-    samples = max(0, (int(starts[-1]) - 1) // context)
-    return Stream(name=name, shards=shards, firsts=firsts, starts=starts, samples=samples)
+    def drawn_at(self, within: Int64Array) -> Int64Array:
+        """Rows of each stream drawn in the epoch before row `within` of the phase; [n, streams]."""
+        periods, rest = np.divmod(within, len(self.turns))
+        drawn: Int64Array = self.drawn + periods[:, None] * self.counts[-1] + self.counts[rest]
+        return drawn
 
 
 class TrainingOrder:
-    """The samples of every step. Steps count from 1, as in metrics.jsonl."""
+    """The rows of every step. Steps count from 1, as in metrics.jsonl."""
 
     def __init__(
-        self, manifest: Manifest, *, split: str, context: int, batch: int, seed: int
+        self,
+        streams: Mapping[str, Rows],
+        mixture: Mixture | None,
+        *,
+        context: int,
+        batch: int,
+        seed: int,
     ) -> None:
-        streams = streams_of(manifest, split, context)
-        self.streams = tuple(stream for stream in streams if stream.samples)
-        """Those that training draws from."""
-        named = {""} if manifest.mixture is None else set(manifest.mixture.weights)
-        self.left_out = tuple(sorted(named - {stream.name for stream in self.streams}))
-        """Sources of the mixture with less than one sample: the others share their weight."""
-        if not self.streams:
-            tokens = max((int(stream.starts[-1]) for stream in streams), default=0)
-            raise UsageError(
-                f"split {split!r} has {tokens} tokens in a row, which is no sample of {context} "
-                f"and the token after: set context to less than {max(2, tokens)}, or add documents"
-            )
+        self.names = tuple(sorted(streams))
+        """Of the streams, in the order in which results number them."""
         self.batch = batch
         self.seed = seed
-        self._turns = _turns(manifest.mixture, self.streams)
-        period = len(self._turns)
-        self._counts = np.zeros((period + 1, len(self.streams)), np.int64)
-        np.cumsum(self._turns[:, None] == np.arange(len(self.streams)), 0, out=self._counts[1:])
-        repetitions = 1.0 if manifest.mixture is None else manifest.mixture.max_repetitions
-        self.epoch_samples = self._epoch_samples(repetitions)
-        """Samples after which the order begins anew. With a mixture the most that can be drawn
-        without any source being gone through more than `max_repetitions` times."""
-        if self.epoch_samples < batch:
+        self._rows = np.array([streams[name].rows for name in self.names], np.int64)
+        self.phases = _phases(self.names, self._rows, mixture, context)
+        self._firsts = np.array([phase.first for phase in self.phases], np.int64)
+        last = self.phases[-1]
+        self.epoch_rows = last.first + last.rows
+        """Rows after which the order begins anew."""
+        self.drawn = last.drawn_at(np.array([last.rows]))[0]
+        """Rows of each stream in an epoch; shape [streams]."""
+        if self.epoch_rows < batch:
             raise UsageError(
-                f"split {split!r} gives {self.epoch_samples} sequences of {context} tokens, fewer "
-                f"than a batch of {batch}: set batch to at most {self.epoch_samples} or make "
-                "context smaller, or add documents"
+                f"there are {self.epoch_rows} sequences of {context} tokens, fewer than a batch of "
+                f"{batch}: set batch to at most {self.epoch_rows} or make context smaller, or add "
+                "documents"
             )
 
-    def _epoch_samples(self, repetitions: float) -> int:
-        period = len(self._turns)
-        longest = []
-        for number, stream in enumerate(self.streams):
-            allowed = int(repetitions * stream.samples)
-            turns = np.flatnonzero(self._turns == number)
-            # the turn that would be one too many ends the epoch before it
-            longest.append(allowed // len(turns) * period + int(turns[allowed % len(turns)]))
-        samples = min(longest)
-        # whole periods where there is one, so that shares are exact across epochs as well
-        return samples - samples % period if samples >= period else samples
+    def draw(self, numbers: Int64Array) -> tuple[Int64Array, Int64Array]:
+        """Stream, and row within it, of the sequences with these numbers; each shaped like them.
 
-    def samples(self, step: int) -> tuple[Int64Array, Int64Array]:
-        """Stream and sample within the stream, each of shape [batch], of step 1, 2, ..."""
-        if step < 1:
-            raise ValueError(f"steps count from 1, not {step}")
-        numbers = np.arange((step - 1) * self.batch, step * self.batch, dtype=np.int64)
-        epochs, within = np.divmod(numbers, self.epoch_samples)
-        turns = self._turns[within % len(self._turns)]
-        samples = np.empty(self.batch, np.int64)
-        for number, stream in enumerate(self.streams):
-            mine = turns == number
-            drawn = self._count(within[mine], number)
-            per_epoch = int(self._count(np.array([self.epoch_samples]), number)[0])
-            samples[mine] = self._draw(stream, epochs[mine], drawn, per_epoch)
-        return turns, samples
-
-    def _count(self, within: Int64Array, stream: int) -> Int64Array:
-        """How often the stream had its turn among the first `within` samples of an epoch."""
-        periods, rest = np.divmod(within, len(self._turns))
-        counts: Int64Array = periods * self._counts[-1, stream] + self._counts[rest, stream]
-        return counts
-
-    def _draw(
-        self, stream: Stream, epochs: Int64Array, drawn: Int64Array, per_epoch: int
-    ) -> Int64Array:
-        """The sample for the `drawn`-th turn (from 0) of a stream in its epoch; shape as given.
-
-        A stream that an epoch goes through several times has a permutation for each pass; one that
-        it uses in part goes on in the same permutation for as many epochs as fit in whole.
+        The sequences of step s are those from (s - 1) * batch on.
         """
-        epochs_per_pass = max(1, stream.samples // max(1, per_epoch))
-        rounds, shared = np.divmod(epochs, epochs_per_pass)
-        passes, position = np.divmod(shared * per_epoch + drawn, stream.samples)
-        result = np.empty_like(position)
-        for key in set(zip(rounds.tolist(), passes.tolist(), strict=True)):
-            mine = (rounds == key[0]) & (passes == key[1])
-            name = f"{self.seed}\0{stream.name}\0{key[0]}\0{key[1]}"
-            result[mine] = permute(position[mine], stream.samples, name)
-        return result
+        epochs, within = np.divmod(numbers, self.epoch_rows)
+        phase_of = np.searchsorted(self._firsts, within, side="right") - 1
+        streams = np.empty_like(numbers)
+        drawn = np.empty_like(numbers)
+        for number in np.unique(phase_of).tolist():
+            phase = self.phases[number]
+            mine = phase_of == number
+            inside = within[mine] - phase.first
+            turns = phase.turns[inside % len(phase.turns)]
+            streams[mine] = turns
+            drawn[mine] = phase.drawn_at(inside)[np.arange(len(turns)), turns]
+        drawn += epochs * self.drawn[streams]
+        passes, position = np.divmod(drawn, self._rows[streams])
+        for stream, number in {*zip(streams.tolist(), passes.tolist(), strict=True)}:
+            mine = (streams == stream) & (passes == number)
+            key = f"{self.seed}\0{self.names[stream]}\0{number}"
+            position[mine] = permute(position[mine], int(self._rows[stream]), key)
+        return streams, position
 
 
-def _turns(mixture: Mixture | None, streams: tuple[Stream, ...]) -> Int64Array:
-    """Whose turn it is, over one period of the mixture; shape [period], values index `streams`."""
+def _phases(
+    names: Sequence[str], rows: Int64Array, mixture: Mixture | None, context: int
+) -> tuple[Phase, ...]:
+    """The phases of an epoch: one for each part of the curriculum and each source that runs out."""
     if mixture is None:
-        return np.zeros(1, np.int64)
-    return turns_of(shares_of({s.name: mixture.weights[s.name] for s in streams}))
-
-
-def shares_of(weights: Mapping[str, float]) -> list[int]:
-    """Weights as the smallest whole numbers in the same proportion, each at least 1.
-
-    Decimal weights are kept exactly as written. If that needs a period longer than FINEST_SHARE,
-    they are rounded to it (largest remainders).
-    """
-    exact = [Fraction(repr(weight)) for weight in weights.values()]
-    total = sum(exact)
-    shares = [weight / total for weight in exact]
-    period = lcm(*(share.denominator for share in shares))
-    if period > FINEST_SHARE:
-        whole = [max(1, int(share * FINEST_SHARE)) for share in shares]
-        remainders = sorted(
-            range(len(shares)), key=lambda i: (whole[i] - shares[i] * FINEST_SHARE, i)
-        )
-        for i in remainders[: max(0, FINEST_SHARE - sum(whole))]:
-            whole[i] += 1
+        left = rows.copy()
+        plan: list[tuple[int | None, Mapping[str, float]]] = [(None, dict.fromkeys(names, 1.0))]
     else:
-        whole = [int(share * period) for share in shares]
-    common = gcd(*whole)
-    return [number // common for number in whole]
+        left = (rows * mixture.max_repetitions).astype(np.int64)
+        for name, budget in mixture.budgets.items():
+            if name in names:
+                number = names.index(name)
+                left[number] = min(left[number], max(1, round(budget / context)))
+        plan = [(max(1, round(p.tokens / context)), p.weights) for p in mixture.curriculum]
+        plan.append((None, mixture.weights))
+    phases: list[Phase] = []
+    first, drawn = 0, np.zeros(len(names), np.int64)
+    for length, weights in plan:
+        until = None if length is None else first + length
+        while until is None or first < until:
+            held = {name: weights[name] for name in names if name in weights}
+            held = {name: w for name, w in held.items() if left[names.index(name)]}
+            if not held:
+                break
+            phase = _phase(first, drawn, names, held, left)
+            if until is not None and first + phase.rows > until:
+                phase = _shortened(phase, until - first)
+            phases.append(phase)
+            after = phase.drawn_at(np.array([phase.rows]))[0]
+            left -= after - drawn
+            first, drawn = first + phase.rows, after
+    if not phases:
+        raise UsageError("none of the sources of the mixture has training tokens")
+    return tuple(phases)
 
 
-def turns_of(shares: list[int]) -> Int64Array:
-    """An order of turns in which, after every n turns, each has had n * share / period of them to
-    within less than one.
-
-    Tijdeman's algorithm (The chairman assignment problem, 1980): among those whose lead over their
-    share leaves room for a turn, the one that must have it soonest.
-    """
-    period = sum(shares)
-    if len(shares) == 1:
-        return np.zeros(1, np.int64)
-    slack = 2 * len(shares) - 2
-    taken = [0] * len(shares)
-    turns = np.empty(period, np.int64)
-    for n in range(1, period + 1):
-        best = -1
-        for i, share in enumerate(shares):
-            # has it room for a turn, and is it due, at (1 - 1/slack + taken) / share, sooner?
-            if (n * share - taken[i] * period) * slack >= period and (
-                best < 0
-                or (slack - 1 + slack * taken[i]) * shares[best]
-                < (slack - 1 + slack * taken[best]) * share
-            ):
-                best = i
-        taken[best] += 1
-        turns[n - 1] = best
-    return turns
+def _phase(
+    first: int,
+    drawn: Int64Array,
+    names: Sequence[str],
+    weights: Mapping[str, float],
+    left: Int64Array,
+) -> Phase:
+    """Until the first of the streams with these weights has drawn all that is left to it."""
+    members = np.array([names.index(name) for name in weights])
+    turns = members[turns_of(shares_of(weights))]
+    counts = np.zeros((len(turns) + 1, len(names)), np.int64)
+    np.cumsum(turns[:, None] == np.arange(len(names)), axis=0, out=counts[1:])
+    lengths = []
+    for stream in members.tolist():
+        mine = np.flatnonzero(turns == stream)
+        periods, last = divmod(int(left[stream]) - 1, len(mine))
+        lengths.append(periods * len(turns) + int(mine[last]) + 1)
+    return Phase(first=first, rows=min(lengths), turns=turns, counts=counts, drawn=drawn)
 
 
-def permute(index: Int64Array, size: int, key: str) -> Int64Array:
-    """A keyed permutation of range(size), applied to `index` of any shape.
-
-    A balanced Feistel network over the next even power of two, walked until it lands inside (Black
-    and Rogaway 2002, "cycle walking"): at most four times on average.
-    """
-    half = np.uint64(max(1, ((size - 1).bit_length() + 1) // 2))
-    mask = np.uint64((1 << int(half)) - 1)
-    keys = [xxhash.xxh3_64_intdigest(f"{key}\0{n}".encode()) for n in range(FEISTEL_ROUNDS)]
-    result = index.astype(np.uint64)
-    outside = np.ones(result.shape, bool)
-    while outside.any():
-        left, right = result[outside] >> half, result[outside] & mask
-        for round_key in keys:
-            left, right = right, left ^ (_mix(right ^ np.uint64(round_key)) & mask)
-        result[outside] = (left << half) | right
-        outside = result >= np.uint64(size)
-    return result.astype(np.int64)
-
-
-def _mix(x: UInt64Array) -> UInt64Array:
-    """splitmix64's finaliser (Steele et al. 2014): every input bit reaches every output bit."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+def _shortened(phase: Phase, rows: int) -> Phase:
+    return Phase(
+        first=phase.first, rows=rows, turns=phase.turns, counts=phase.counts, drawn=phase.drawn
+    )

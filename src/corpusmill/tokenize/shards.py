@@ -187,6 +187,22 @@ class ShardReader:
             raise self._damaged(f"token {int(owned.max())} is not in the vocabulary")
         return owned
 
+    def fill(self, out: Int64Array, first: int) -> None:
+        """Copy tokens first.. of the flat stream to `out`, shape [any]: not checked, for speed.
+
+        `first` may be -1: before the first document of a shard stands an end-of-text token.
+        """
+        if first < 0:
+            out[0] = self.tokenizer.end_of_text
+            out[1:] = self._values[: len(out) - 1]
+        else:
+            out[:] = self._values[first : first + len(out)]
+
+    def documents(self, first: int, end: int) -> Int64Array:
+        """Where the documents in tokens first..end begin, and `end`; shape [documents + 1]."""
+        begin, stop = np.searchsorted(self._offsets, [first, end])
+        return self._offsets[begin : stop + 1].astype(np.int64)
+
     def blocks(self) -> Iterator[Int64Array]:
         """All tokens in order, in owned blocks of at most BLOCK_TOKENS."""
         for first in range(0, self.shard.tokens, BLOCK_TOKENS):
