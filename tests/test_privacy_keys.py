@@ -1,11 +1,12 @@
 """Keys come from the environment or a file; what is wrong with one is said without showing it."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from corpusmill.errors import UsageError
-from corpusmill.privacy.keys import load_key
+from corpusmill.privacy.keys import MAXIMUM_KEY_BYTES, load_key
 
 SECRET = "correct horse battery staple"
 
@@ -48,3 +49,19 @@ def test_a_key_written_in_place_of_a_reference_is_refused_and_not_shown(referenc
     with pytest.raises(UsageError, match="not by its value") as caught:
         load_key(reference)
     assert SECRET not in str(caught.value)
+
+
+def test_a_key_file_without_an_end_is_refused_and_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in ("/dev/zero", str(tmp_path / "pipe")):
+        with pytest.raises(UsageError, match="is no regular file"):
+            load_key(f"file:{place}")
+    (tmp_path / "large").write_bytes(b"x" * (MAXIMUM_KEY_BYTES + 1))
+    with pytest.raises(UsageError, match="larger than 65536 bytes"):
+        load_key(f"file:{tmp_path}/large")
+
+
+@pytest.mark.parametrize("place", ["a\0b", "."])
+def test_what_can_be_no_key_file_is_an_error_of_usage(place: str) -> None:
+    with pytest.raises(UsageError, match=r"is no path|Is a directory"):
+        load_key(f"file:{place}")

@@ -61,6 +61,16 @@ def test_unknown_names_and_those_that_need_a_model_are_refused(name: str) -> Non
         ("recognizers: [{supported_entity: X, patern: []}]", "did you mean 'patterns'"),
         ("recognizers: [{supported_entity: X}]", "Presidio refuses it"),
         ("{", "is not YAML"),
+        ("[" * 20_000, "nested too deeply"),
+        ("recognizers: [{supported_entity: X, deny_list: abc}]", "deny_list: must be a list"),
+        ("recognizers: [{supported_entity: X, deny_list: [abc], context: 5}]", "context: must be"),
+        ("recognizers: [{supported_entity: X, deny_list: [abc], context: [5]}]", "context: must"),
+        ("recognizers: [{supported_entity: [X], deny_list: [abc]}]", "entity: must be text"),
+        ("recognizers: [{supported_entity: x-y, deny_list: [abc]}]", "'x-y' is not up to 40"),
+        ("recognizers: [{supported_entity: X, deny_list: [abc], name: {a: b}}]", "name: must be"),
+        ("recognizers: [{supported_entity: X, deny_list: [abc], type: predefined}]", "custom"),
+        ("recognizers: [{supported_entity: X, deny_list: [abc], enabled: 1}]", "true or false"),
+        ("recognizers: [{supported_entity: X, patterns: [{regex: '('}]}]", "refuses it"),
         ("!!python/object/apply:os.getcwd []", "is not YAML"),
     ],
 )
@@ -76,3 +86,23 @@ def test_a_file_of_another_format_is_an_error_that_names_it(
 def test_an_absent_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read: No such file"):
         presidio_recognizers([str(tmp_path / "none.yaml")])
+
+
+def test_a_recognizer_that_is_not_enabled_finds_nothing(tmp_path: Path) -> None:
+    (tmp_path / "staff.yaml").write_text(STAFF + "    enabled: false\n")
+    assert presidio_recognizers([str(tmp_path / "staff.yaml")]).entities == ()
+
+
+def test_words_of_a_deny_list_are_no_patterns(tmp_path: Path) -> None:
+    (tmp_path / "names.yaml").write_text(
+        "recognizers: [{supported_entity: CODE_NAME, deny_list: ['a.b', '(x', 'C++']}]"
+    )
+    found = presidio_recognizers([str(tmp_path / "names.yaml")]).find("a.b acb (x C++ C")
+    assert {(f.start, f.end) for f in found} == {(0, 3), (8, 10), (11, 14)}
+
+
+def test_a_pattern_that_takes_too_long_is_not_given_up_by_the_clock() -> None:
+    presidio_recognizers(["UuidRecognizer"])
+    from presidio_analyzer import pattern_recognizer
+
+    assert vars(pattern_recognizer)["REGEX_TIMEOUT_SECONDS"] is None

@@ -16,6 +16,7 @@ recognizers that are not used (3 s and 300 MB), and finds no way to the network.
 
 import contextlib
 import importlib.util
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -116,8 +117,11 @@ def _without(*modules: str) -> Iterator[None]:
 def _text_recognizers() -> dict[str, Any]:
     """Presidio's classes that look at text alone."""
     import tldextract
-    from presidio_analyzer import PatternRecognizer, predefined_recognizers
+    from presidio_analyzer import PatternRecognizer, pattern_recognizer, predefined_recognizers
 
+    # A pattern that takes too long would find nothing after 60 s of the clock, so that a value
+    # stays. The stage runs in a child with a limit on CPU time, and its document is quarantined.
+    setattr(pattern_recognizer, "REGEX_TIMEOUT_SECONDS", None)  # noqa: B010  # typed as a number
     # Presidio's e-mail recognizer would fetch the public suffix list.
     offline = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
     setattr(tldextract, "extract", offline)  # noqa: B010  # typed as a function
@@ -136,6 +140,27 @@ _KEYS = (
 )  # fmt: skip
 
 
+def _check_entry(where: str, entry: dict[Any, Any]) -> None:
+    for key in sorted(entry.keys() - set(_KEYS), key=str):
+        raise UsageError(f"{where}: {one_of(str(key), _KEYS)}")
+    for key in ("name", "supported_entity"):
+        if not isinstance(entry.get(key, ""), str):
+            raise UsageError(f"{where}: {key}: must be text")
+    for key in ("context", "deny_list"):
+        words = entry.get(key) or []
+        if not isinstance(words, list) or not all(isinstance(w, str) and w for w in words):
+            raise UsageError(f"{where}: {key}: must be a list of words")
+    if entry.get("type", "custom") != "custom":
+        raise UsageError(f"{where}: type: {one_of(str(entry['type']), ('custom',))}")
+    if not isinstance(entry.get("enabled", True), bool):
+        raise UsageError(f"{where}: enabled: must be true or false")
+    if re.fullmatch(r"[A-Z][A-Z0-9_]{0,39}", entry["supported_entity"]) is None:
+        raise UsageError(
+            f"{where}: supported_entity: {entry['supported_entity']!r} is not up to 40 capitals, "
+            "digits and _, as in STAFF_NUMBER"
+        )
+
+
 def _from_file(path: Path) -> list[Any]:
     from presidio_analyzer import PatternRecognizer
 
@@ -143,6 +168,8 @@ def _from_file(path: Path) -> list[Any]:
         if path.stat().st_size > MOST_YAML_BYTES:
             raise UsageError(f"{path}: larger than {MOST_YAML_BYTES} bytes")
         content = yaml.safe_load(path.read_text("utf-8"))
+    except RecursionError:
+        raise UsageError(f"{path}: is nested too deeply") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -155,8 +182,9 @@ def _from_file(path: Path) -> list[Any]:
         where = f"{path}: recognizers[{number}]"
         if not isinstance(entry, dict) or not entry.get("supported_entity"):
             raise UsageError(f"{where}: must be a mapping with `supported_entity`")
-        for key in sorted(entry.keys() - set(_KEYS), key=str):
-            raise UsageError(f"{where}: {one_of(str(key), _KEYS)}")
+        _check_entry(where, entry)
+        if not entry.get("enabled", True):
+            continue
         used = ("name", "supported_entity", "patterns", "deny_list", "context", "deny_list_score")
         try:
             made.append(PatternRecognizer.from_dict({k: entry[k] for k in used if k in entry}))

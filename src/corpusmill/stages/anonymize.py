@@ -1,9 +1,9 @@
 """The stage `anonymize`: takes direct identifiers out of text and metadata."""
 
-import json
+import importlib.util
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -18,20 +18,25 @@ from corpusmill.privacy.anonymizer import Anonymizer, Method, Treated
 from corpusmill.privacy.entities import ENTITIES, NEEDS_A_MODEL, check_entities
 from corpusmill.privacy.finding import PLAUSIBLE, Finding
 from corpusmill.privacy.keys import load_key
+from corpusmill.privacy.ner_spacy import MODELS
 from corpusmill.privacy.presidio import presidio_recognizers
 from corpusmill.privacy.recognizers import Scanner, check_installed
-from corpusmill.stage import Action, Apply, Names, NarrowStage, Outcome, Verdicts
+from corpusmill.stage import Apply, Names, NarrowStage, Outcome, Stage, Verdicts
+from corpusmill.stages.anonymize_ledger import judge
 
 if TYPE_CHECKING:
     from corpusmill.privacy.ner import NameFinder, NameSettings
 
+METADATA_KEYS = frozenset(("title", "author", "authors", "editor", "description", "date"))
+"""Some that readers of documents write."""
 METADATA_PREFIX = "metadata."
+ALL_METADATA = "metadata.*"
+REPEATED_URI = "metadata.canonical_url"
+"""The address of a page as the page itself gives it: most often the same as `uri`."""
 AUTHOR_FIELDS = frozenset(
     METADATA_PREFIX + key for key in ("author", "authors", "creator", "contributor", "editor")
 )
 """Fields whose value is somebody's name as a whole, where names are looked for."""
-MOST_SPANS = 50
-"""Findings of one document that the ledger lists; the others are counted."""
 SAMPLED_FOR_NAMES = "anonymize: names"
 """Purpose of the hash that chooses documents by `ner_sample`."""
 
@@ -60,7 +65,8 @@ class Anonymize(NarrowStage):
     """The key of pseudonyms and of the hashes in the ledger, at least 16 bytes: `env:NAME` or
     `file:PATH`. Pseudonyms need one; without one, the ledger has no hashes."""
     fields: Names = ("text",)
-    """What is searched: `text`, `uri`, `metadata.KEY`."""
+    """What is searched: `text`, `uri` (with `metadata.canonical_url`, which repeats it),
+    `metadata.KEY`, `metadata.*` (all of its values). Nothing else is looked at or changed."""
     entities: Names = ENTITIES
     """What patterns look for."""
     recognizers: Names = ()
@@ -87,8 +93,10 @@ class Anonymize(NarrowStage):
 
     @property
     def cpu_seconds_per_mb(self) -> float:
-        """Models read some 10 kB in a CPU-second, several times where something is found."""
-        return 2.0 if self.ner == "none" else 2000.0
+        """A megabyte of nothing but identifiers takes 10 to 30 s, most of it in the numbering plans
+        of phones. Models read some 10 kB in a CPU-second, several times where something is found.
+        """
+        return 60.0 if self.ner == "none" else 2000.0
 
     def looked_for(self) -> frozenset[str]:
         """The entities that patterns and models look for, without those that are kept."""
@@ -115,24 +123,83 @@ class Anonymize(NarrowStage):
         for field in self.fields:
             in_metadata = field.startswith(METADATA_PREFIX) and field != METADATA_PREFIX
             if field not in ("text", "uri") and not in_metadata:
+                hint = f" (did you mean 'metadata.{field}'?)" if field in METADATA_KEYS else ""
                 raise UsageError(
-                    f"anonymize: fields: {field!r} is not one of text, uri, metadata.KEY"
+                    f"anonymize: fields: {field!r} is not one of text, uri, metadata.KEY" + hint
                 )
-        for kind in self.ner_kinds:
-            if kind not in KINDS:
-                raise UsageError(f"anonymize: ner_kinds: {one_of(kind, KINDS)}")
-        known = {*ENTITIES, *NEEDS_A_MODEL}
-        if self.recognizers or self.recognizer_files:
-            known.update(presidio_recognizers(self._presidio()).entities)
-        for entity in self.methods:
-            if entity not in known:
-                raise UsageError(f"anonymize: methods: {one_of(entity, sorted(known))}")
+        if not self.fields:
+            raise UsageError("anonymize: fields: names none, so nothing would be anonymized")
+        for name in self.recognizers:
+            if name.endswith((".yaml", ".yml")):
+                raise UsageError(f"anonymize: recognizers: {name!r} belongs to recognizer_files")
+        for path in self.recognizer_files:
+            if not path.endswith((".yaml", ".yml")):
+                raise UsageError(f"anonymize: recognizer_files: {path!r} is no .yaml or .yml file")
+        self._check_methods()
         if self.key is None and "pseudonym" in (self.method, *self.methods.values()):
             raise UsageError("anonymize: method 'pseudonym' needs a key: 'env:NAME' or 'file:PATH'")
         if self.key is not None:
             load_key(self.key)
+        self._check_names()
+
+    def _check_methods(self) -> None:
+        """A method for something that is not looked for would do nothing."""
+        looked_for = {*self.entities}
         if self.ner != "none":
-            self._names().check()
+            looked_for.update(self.ner_entities)
+        if self._presidio():
+            looked_for.update(presidio_recognizers(self._presidio()).entities)
+        if not looked_for:
+            raise UsageError("anonymize: entities: names none, so nothing would be anonymized")
+        for entity in self.methods:
+            if entity not in looked_for:
+                known = {*ENTITIES, *NEEDS_A_MODEL, *looked_for}
+                unknown = "is not looked for: see entities, ner and recognizers"
+                raise UsageError(
+                    f"anonymize: methods: {entity!r} {unknown}"
+                    if entity in known
+                    else f"anonymize: methods: {one_of(entity, sorted(known))}"
+                )
+
+    def _check_names(self) -> None:
+        for kind in self.ner_kinds:
+            if kind not in KINDS:
+                raise UsageError(f"anonymize: ner_kinds: {one_of(kind, KINDS)}")
+        if self.ner == "none":
+            return
+        for setting in ("ner_kinds", "ner_entities"):
+            if not getattr(self, setting):
+                raise UsageError(f"anonymize: {setting}: names none, so ner would find nothing")
+        self._names().check()
+        for language, name in self._spacy_models().items():
+            if model_data(name) is None:
+                raise UsageError(
+                    f"anonymize: ner_models.{language}: {name!r} is no model of spaCy: it has no "
+                    "config.cfg"
+                )
+
+    def _spacy_models(self) -> dict[str, str]:
+        """Language and model, of those that are used."""
+        if self.ner not in ("auto", "spacy"):
+            return {}
+        return self.ner_models or dict(MODELS)
+
+    def content_files(self) -> dict[str, list[str]]:
+        """Models of spaCy are known by what they hold, wherever they are installed."""
+        files = self.named_files()
+        for language, name in self._spacy_models().items():
+            if folder := model_data(name):
+                files[f"ner_models.{language}"] = [folder]
+        return files
+
+    def with_paths(self, resolve: Callable[[str], str]) -> Stage:
+        """Folders of models are paths as well, names of packages are not."""
+        stage = super().with_paths(resolve)
+        models = {
+            language: name if name.isidentifier() else resolve(name)
+            for language, name in self.ner_models.items()
+        }
+        return stage.model_copy(update={"ner_models": models})
 
     def open(self) -> Apply:
         """Load key and recognizers (1 to 5 s); models are loaded when they are first needed."""
@@ -170,14 +237,14 @@ class Anonymize(NarrowStage):
         languages = batch.column("language").to_pylist()
         named = self._read_for_names(batch) if finder else np.zeros(batch.num_rows, np.bool_)
         documents = batch
-        for field in self.fields:
-            texts = _values(documents, field)
+        for field in _single_fields(self.fields, batch):
+            texts = _values_of(documents, field)
 
             def find(
                 some: pa.Array, rows: Sequence[int], field: str = field
             ) -> list[list[Finding]]:
                 found = scanner.find_all(some)
-                if finder is None or field == "uri":
+                if finder is None or field in ("uri", REPEATED_URI):
                     return found
                 places = [at for at, row in enumerate(rows) if named[row] and some[at].is_valid]
                 values = [some[at].as_py() for at in places]
@@ -197,7 +264,7 @@ class Anonymize(NarrowStage):
         verdicts = Verdicts()
         for row in sorted(treated):
             counts[row] = len(treated[row])
-            _judge(batch.column("id")[row].as_py(), treated[row], verdicts)
+            judge(batch.column("id")[row].as_py(), treated[row], verdicts)
         return Outcome(
             documents=with_scores(documents, {"personal_data": counts}),
             verdicts=verdicts.batch(),
@@ -226,7 +293,33 @@ def _authors(value: str) -> list[Finding]:
     ]
 
 
-def _values(documents: pa.RecordBatch, field: str) -> pa.Array:
+def model_data(name: str) -> str | None:
+    """Where the data of a spaCy model lie, by the name of an installed package or its folder; None
+    where there is none. Nothing is imported."""
+    folders = [Path(name)] if Path(name).is_dir() else []
+    if not folders and name.isidentifier() and (spec := importlib.util.find_spec(name)):
+        packages = map(Path, spec.submodule_search_locations or ())
+        folders = [config.parent for place in packages for config in place.glob("*/config.cfg")]
+    return next((str(folder) for folder in folders if (folder / "config.cfg").is_file()), None)
+
+
+def _single_fields(asked: Sequence[str], documents: pa.RecordBatch) -> list[str]:
+    """Single fields, each once; the keys of metadata are those that these documents have."""
+    fields: dict[str, None] = {}
+    for field in asked:
+        if field == ALL_METADATA:
+            keys = {
+                key for entries in documents.column("metadata").to_pylist() for key, _ in entries
+            }
+            fields.update(dict.fromkeys(METADATA_PREFIX + key for key in sorted(keys)))
+        else:
+            fields[field] = None
+            if field == "uri":
+                fields[REPEATED_URI] = None
+    return list(fields)
+
+
+def _values_of(documents: pa.RecordBatch, field: str) -> pa.Array:
     """The column, or the values of one key of the metadata (null where there is none)."""
     if not field.startswith(METADATA_PREFIX):
         return documents.column(field)
@@ -246,35 +339,3 @@ def _with_values(documents: pa.RecordBatch, field: str, values: pa.Array) -> pa.
         rows.append(metadata_entries({**dict(entries), key: value}) if value else entries)
     kind = documents.schema.field("metadata").type
     return with_column(documents, "metadata", pa.array(rows, kind))
-
-
-def _judge(document: str, treated: Sequence[tuple[str, Treated]], verdicts: Verdicts) -> None:
-    """The document's row in the ledger: dropped, changed, or only counted."""
-    dropping = sum(one.method == "drop" for _, one in treated)
-    replaced = sum(one.method != "keep" for _, one in treated)
-    detail = json.dumps(_detail(treated), sort_keys=True)
-    if dropping:
-        verdicts.add(document, Action.DROPPED, "personal_data", dropping, 0, detail)
-    elif replaced:
-        verdicts.add(document, Action.CHANGED, "anonymized", replaced, detail=detail)
-    else:
-        verdicts.add(document, Action.CHANGED, "counted", len(treated), detail=detail)
-
-
-def _detail(treated: Sequence[tuple[str, Treated]]) -> Mapping[str, Any]:
-    """Counts of entities, and [field, entity, start, end, recognizer, score, hash] of the first
-    findings; the hash is left out without a key."""
-    spans = [
-        [field, one.entity, one.start, one.end, one.recognizer, round(one.score, 2)]
-        + ([one.hash] if one.hash is not None else [])
-        for field, one in treated[:MOST_SPANS]
-    ]
-    detail: dict[str, Any] = {
-        "counts": Counter(one.entity for _, one in treated if one.method != "keep"),
-        "spans": spans,
-    }
-    if kept := Counter(one.entity for _, one in treated if one.method == "keep"):
-        detail["kept"] = kept
-    if len(treated) > MOST_SPANS:
-        detail["more"] = len(treated) - MOST_SPANS
-    return detail
