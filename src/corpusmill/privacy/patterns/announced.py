@@ -15,7 +15,16 @@ from dataclasses import dataclass
 from corpusmill.privacy.candidates import literals
 from corpusmill.privacy.context import in_placeholder
 from corpusmill.privacy.finding import ANNOUNCED, Finding
-from corpusmill.privacy.patterns.labels import CLOSE, DIRECT, LOOSE, NEXT_LINE, SIGN, closes, labels
+from corpusmill.privacy.patterns.labels import (
+    CLOSE,
+    DIRECT,
+    LOOSE,
+    NEXT_LINE,
+    SIGN,
+    TAG,
+    closes,
+    labels,
+)
 from corpusmill.privacy.recognizer import Recognizer
 
 _MONTHS = (
@@ -71,7 +80,8 @@ SORTS = (
         "|nacid|nació|nacimiento|nato il|nata il|nato/a il|nascita|nascid|nasceu|nascimento"
         "|födelsedatum|födelsedag|geboortedatum|geboortedag|urodz|født|född"
         "|fødselsdato|fødselsdag|syntynyt|syntymäaika"
-        "|narozen|születés|născut|data nașterii|родился|родилась|рождения|д.р.|г.р.|дата народження"
+        "|narozen|születés|született|născut|data nașterii|родился|родилась"
+        "|рождения|д.р.|г.р.|дата народження"
         "|出生|生年月日|生日|생년월일|생일|doğum|doğdu|γεννή|γέννησης|مواليد|تاريخ الميلاد|जन्म"
         "|ngày sinh|datum rođenja|rođen|narodeni|narodený|narodená|роден на|родена на"
         "|дата на раждане|народився|народилася|sünniaeg|sünnikuupäev|sündinud|gimimo data|gimęs"
@@ -80,7 +90,8 @@ SORTS = (
         "|tanggal lahir|תאריך לידה",
         whole="dob|d.o.b.|geb|geb.|geb.-datum|geb.-dat.|ur|ur.|bday|birthday|birthdate|geburt|nasc|nasc.|nac|nac.",
         value=DATE, ignore_case=True,
-        filler=rf"(?:[^\d\n]{{0,12}}{NEXT_LINE}|[^\d\n]{{0,12}}[.…_]{{3,60}}\s?|{SIGN}{{0,8}}+|[^\d\n]{{0,40}}?)"
+        filler=rf"(?:[^\d\n]{{0,12}}{NEXT_LINE}|[^\d\n]{{0,12}}[.…_]{{3,60}}\s?|{SIGN}{{0,8}}+"
+        rf"|[^\d\n:]{{0,12}}:(?:{TAG})?[ \t]?\r?\n[^\d\n]{{0,24}}?|[^\d\n]{{0,40}}?)"
         r"(?<![A-Za-z\u00c0-\u04ff])",
     ),
     _Sort(
@@ -185,7 +196,8 @@ SORTS = (
     ),
     _Sort(
         entity="MEDICAL_RECORD",
-        words="medical record|chart no|patient id|patient no|patient number|patient identifier"
+        words="medical record|chart no|n° patient|patient n°"
+        "|patient id|patient no|patient number|patient identifier"
         "|chart number|hospital number|hospital no|health record|health card|health insurance"
         "|medical id|member id|patientennummer|patienten nr|patienten id|fallnummer"
         "|krankenversicherten|versichertennummer|versicherten nr|numéro de patient"

@@ -26,7 +26,7 @@ address alone."""
 _WALLET_WORDS = words(
     r"(?:[\w-]*[ _-]?)?(?:wallet|portemonnaie|portefeuille|cartera|monedero|carteira|portfel)\w*"
     r"|crypto\w*|solana|sol|polkadot|dot|phantom|blockchain|(?:btc|eth|sol|crypto)_?address"
-    r"|кошел\S*|钱包|ウォレット"
+    r"|address\w*|кошел\S*|钱包|ウォレット"
 )
 _ETHEREUM = re.compile(r"0[xX][0-9A-Fa-f]{40}")
 _MONERO = re.compile(r"[48][1-9A-HJ-NP-Za-km-z]{94}")
@@ -88,13 +88,16 @@ def wallets(text: str, start: int, end: int) -> Iterator[Finding]:
         yield Finding(start, end, "CRYPTO", SHAPED, "wallets")
     elif (
         _OTHER.fullmatch(value)
-        and len(set(value)) > LEAST_VARIED
+        and _random(value)
         and near(text, start, end, _WALLET_WORDS, before=48, after=0)
     ):
         yield Finding(start, end, "CRYPTO", ANNOUNCED, "wallets")
 
 
-LEAST_VARIED = 17
-"""Different characters: more than hexadecimal digits have."""
+def _random(value: str) -> bool:
+    """Whether digits, capitals and small letters are mixed as in no name of source code."""
+    digits, capitals = sum(map(str.isdigit, value)), sum(map(str.isupper, value))
+    return min(digits, capitals, len(value) - digits - capitals) >= 3 and len(set(value)) > 17
+
 
 RECOGNIZERS = (Recognizer(name="wallets", entities=("CRYPTO",), kinds=(CODE,), find=wallets),)

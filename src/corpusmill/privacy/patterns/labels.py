@@ -33,9 +33,10 @@ VERBS = (
 )
 """What stands between a label and its value in a sentence: *is*, *changed to*, *no.*"""
 
-_REST = r"(?:(?<=[A-Za-z])[^\W\d_]|(?<![A-Za-z])[^\W\d_A-Za-z]){0,14}+"
-"""The rest of a label's word: an ending, the second half of a compound, but no letters of ASCII
-after those of a script without spaces."""
+_REST = r"(?:(?<=[A-Za-z])[^\W\d_]{0,14}+|(?<![A-Za-z])[^\W\d_A-Za-z]{0,14}?)"
+"""The rest of a label's word: an ending, the second half of a compound. After other scripts than
+Latin, which may go on with the value without a space: no letters of ASCII, and no more than
+needed."""
 LOOSE = rf"{_REST}(?:{NEXT_LINE})?{SIGN}{{0,8}}+(?:[^\W\d_]{{1,20}}+{SIGN}{{1,8}}+){{0,5}}?"
 """Up to five words between ("Reisepass mit der Nummer"). For values that little else looks like.
 Possessive, so that no part of it is tried twice."""

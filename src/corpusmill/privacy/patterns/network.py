@@ -80,7 +80,7 @@ _SPELLED_DOMAIN = re.compile(
     re.IGNORECASE,
 )
 _SPELLED_LOCAL_PART = re.compile(
-    rf"(?<![\w.+-])[\w+-]{{1,40}}?(?:(?:{_DOT})[\w+-]{{1,40}}){{0,3}}\Z", re.IGNORECASE
+    rf"(?<![\w+-])(?<!\w\.)[\w+-]{{1,40}}?(?:(?:{_DOT})[\w+-]{{1,40}}){{0,3}}\Z", re.IGNORECASE
 )
 _DOTS = frozenset(["dot", "punkt", "punto", "point", "."])
 _IN_CODE = tuple("([{=")
@@ -240,7 +240,7 @@ _SECRET = re.compile(
 )
 _USER_IN_QUERY = re.compile(r"[?&;]user=[^&;]{3,80}[&;]password=[^&;]{4,200}")
 _INVENTED = re.compile(
-    r"[$<%*]|\.\.\.|x{3,}|[A-Z_]{3,}\Z|\*+|(?:user|username|usr|name|login|me|you|foo|bar|guest"
+    r"[$<%*]|\.\.\.|x{3,}\Z|[A-Z_]{3,}\Z|\*+|(?:user|username|usr|name|login|me|you|foo|bar|guest"
     r"|pass|passw(?:or)?d|pw|pwd|secret|token|key|value|true|false|null|none|string"
     r"|anonymous|git|hg|svn|joe|test|admin|root|postgres|mysql|scott|tiger|proxy\w*|your\w*|my\w*"
     r"|example|\w{1,2})\d*\Z",

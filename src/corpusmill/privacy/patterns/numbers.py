@@ -208,6 +208,8 @@ def _sorts_of(text: str, start: int, end: int, value: str) -> Iterator[Finding]:
 
 def ibans(text: str, start: int, end: int) -> Iterator[Finding]:
     """An IBAN that begins with this token, in groups or in one piece."""
+    if text[start : start + 4].upper() == "IBAN":
+        start += 4  # joined to its word, as after a script without spaces
     length = IBAN_LENGTHS.get(text[start : start + 2].upper())
     compact = text[start:end].upper()
     odd = length and len(compact) != length and valid_check_digits(compact)

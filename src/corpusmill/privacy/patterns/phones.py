@@ -55,7 +55,7 @@ _WORD_BEGINNINGS = tuple(
         " appel"
         " joindre móvil movil celular llam llám chiam telemóvel ring dzwon komórk тел моб звон"
         " позвон"
-        " τηλ κινητ tālr gsm мобіл"
+        " τηλ κινητ tālr gsm мобіл contato puhel matkapuh recapito telep"
         " whatsapp contact kontakt erreich rückfrag bereik raggiung reperib ulaş"
     )
 )
@@ -63,7 +63,7 @@ _WORD_BEGINNINGS = tuple(
 _WORDS_WITHOUT_SPACES = tuple(
     _split(
         "電話 电话 手机 手機 携帯 联系 連絡 전화 휴대폰 연락처 هاتف جوال फ़"
-        "ोन फोन दूरभाष मोबाइल thoại โทร טלפון נייד טל פלאפון"
+        "ोन फोन दूरभाष मोबाइल thoại โทร טלפון נייד טל פלאפון มือถือ เบอร์ thoại điện"
     )
 )
 """... and those of scripts in which words are not told apart by spaces."""
@@ -91,7 +91,7 @@ _MOST_WORDS = 5
 
 LEAST_DIGITS, MOST_DIGITS, MOST_NATIONAL_DIGITS = 7, 15, 13
 """Local numbers of North America; ITU-T E.164; with a trunk prefix and room for an extension."""
-LONGEST_RUN, MOST_PIECES = 80, 10
+LONGEST_RUN, MOST_PIECES = 80, 13
 """Longer runs of digits are tables: a word before them does not announce all of it."""
 
 _EXTENSION = re.compile(r"\s?(?:x|ext\.?|#)\s?\d{1,6}\Z", re.IGNORECASE)

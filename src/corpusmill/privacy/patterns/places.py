@@ -267,7 +267,7 @@ _ANNOUNCED_PAIR = re.compile(
     rf"(?i:{CLOSE})(?:geo:|(?:lat\w{{0,8}}[\"']?\s?[:=]?\s?))?({_DECIMAL_PAIR.pattern})"
 )
 _PAIR_AFTER_SIGN = re.compile(rf"[\"']?\s?[:=]?\s?[\"']?({_DECIMAL_PAIR.pattern})")
-_STANDS = re.compile(r"\b(?:at|near|bei|à|en|em|a|op|na|vid|hos|bij|vicino a|près de) \Z")
+_STANDS = re.compile(r"\b(?:at|near|bei|à|en|em|a|op|na|vid|hos|bij|vicino a|près de) \(?\Z")
 """Before a pair of as many decimals as only places have."""
 _ON_A_MAP = re.compile(r"://[^\s<>\"']{0,60}map[^\s<>\"']{0,50}[@=/]\Z|\b(?:ll|mlat|center)=\Z")
 _EXACT_PAIR = re.compile(r"[+-]?\d{1,2}\.(\d{5,7}), ?[+-]?\d{1,3}\.(\d{5,7})")

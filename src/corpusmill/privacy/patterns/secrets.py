@@ -131,8 +131,8 @@ _PASSWORD_LABELS = (
 )
 _PASSWORD_WORDS = "senha|clave|kod pin"
 _KEY_LABELS = (
-    "secret|token|encryption key|signing key|master key|api key|access key|private key|auth key"
-    "|account key|credential|bearer"
+    "secret|token|encryption key|signing key|master key|api key|apikey|access key|private key"
+    "|auth key|account key|credential|bearer"
     "|api schlüssel|zugangsschlüssel|clé d'api|clé api|clé d'accès|jeton d'accès|token d'accès"
     "|token di accesso|token de acceso|token de acesso"
     "|token dostępu|zugangstoken|toegangstoken|åtkomsttoken|jeton|clave de api|clave api"
@@ -159,6 +159,10 @@ _OPTION = re.compile(r"\s-p ?|[\w.@-]:")
 _TYPED_VALUE = re.compile(r"[\"']?([^\s\"'|;&$<@/]{8,80})")
 
 
+def _mixed_case(value: str) -> bool:
+    return any(map(str.isupper, value)) and any(map(str.islower, value))
+
+
 def typed_passwords(text: str, start: int, end: int) -> Iterator[Finding]:
     """`mysql -u root -pEx4mpl3`, `sshpass -p ...`, `curl -u admin:...`."""
     line_end = text.find("\n", end, end + 160)
@@ -169,7 +173,7 @@ def typed_passwords(text: str, start: int, end: int) -> Iterator[Finding]:
             value
             and _TYPED.search(text, start, option.end())
             and _chosen(value[1])
-            and not _VERSION.fullmatch(value[1])
+            and (_mixed_case(value[1]) or not _VERSION.fullmatch(value[1]))
         ):
             yield Finding(*value.span(1), "PASSWORD", ANNOUNCED, "typed_passwords")
 
@@ -237,6 +241,7 @@ def assigned_secrets(text: str, start: int, end: int) -> Iterator[Finding]:
             return
     else:
         return
+    value = _NEXT_PARAMETER.split(value, maxsplit=1)[0]
     value = value.rstrip(".?:|\\*_") if text[begin - 1] not in "\"'`>" else value
     if _SAMPLE.search(value) or in_placeholder(text, start, end) or closes(text, start):
         return
@@ -251,6 +256,8 @@ def assigned_secrets(text: str, start: int, end: int) -> Iterator[Finding]:
         yield Finding(begin, begin + len(value), entity, ANNOUNCED, "assigned_secrets")
 
 
+_NEXT_PARAMETER = re.compile(r"&(?=[A-Za-z_]{1,20}=)")
+"""Of a URL's query or a form."""
 LEAST_KEY_IN_PROSE = 32
 """Characters of a key that stands beside its word without `:` or `=`."""
 LEAST_HEXADECIMAL = 20
@@ -322,7 +329,7 @@ RECOGNIZERS = (
     Recognizer(
         name="inner_signs", entities=("ACCESS_KEY",), find=inner_signs,
         literals=(
-            *literals(":AA|Q~", tight=True), *literals("authorization|sig", right=True)
+            *literals(":AA|Q~", left=False, tight=True), *literals("authorization|sig", right=True)
         ),
     ),
     Recognizer(
