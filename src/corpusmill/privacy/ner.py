@@ -26,10 +26,13 @@ from corpusmill.privacy.ner_jieba import JiebaNames, check_jieba
 from corpusmill.privacy.ner_rampart import Rampart, Word, model_folder
 from corpusmill.privacy.ner_rules import (
     announced_persons,
+    before_streets,
     block_heads,
     companies,
+    completed,
     further_mentions,
     listed_beside,
+    lists,
 )
 from corpusmill.privacy.ner_spacy import MODELS, SpacyNames, check_models
 from corpusmill.privacy.ner_words import ADDRESS_KINDS, addresses, persons
@@ -48,6 +51,8 @@ NOT_LATIN = frozenset(
 CHINESE = frozenset(("zh", "yue", "wuu"))
 SPACY_NEEDS = 0.02
 """Probability that the neural recognizer must give a person's name that only spaCy found."""
+LIST_NEEDS = 0.1
+"""Mean, over the names of a list, of the probability of each name's likeliest word."""
 
 _LINK = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}|(?:https?://|www\.)\S{1,2000}")
 _LETTERS = re.compile(r"[^\W\d_]{2}")
@@ -125,14 +130,17 @@ class NameFinder:
             *announced_persons(text),
             *(f for f in others if f.entity == "PERSON" and _likely(text, f, words)),
         ]
-        layout = block_heads(text, [f.start for f in streets])
+        starts = [f.start for f in streets]
+        layout = [*block_heads(text, starts), *before_streets(text, starts)]
         named += _possible(text, layout, words, "block_heads")
+        named += _listed(text, words)
         for _ in range(LIST_PASSES):
             named += _possible(text, listed_beside(text, named), words, "lists")
         linked = [
             Finding(*match.span(), "URL", recognizer="links") for match in _LINK.finditer(text)
         ]
         named = [f for f in named if not COUNTRY.fullmatch(text, f.start, f.end)]
+        named = list(completed(text, named))
         firms = list(companies(text))
         taken = [*streets, *firms, *linked]
         named = list(_outside(named, taken))
@@ -170,12 +178,17 @@ def _likely(text: str, finding: Finding, words: Sequence[Word]) -> bool:
     at least possible."""
     if any(character.isdigit() for character in text[finding.start : finding.end]):
         return False
-    first = bisect_right(words, finding.start, key=lambda word: word.end)
-    inside = list(takewhile(lambda word: word.start < finding.end, words[first:]))
+    inside = _inside(words, finding.start, finding.end)
     return not inside or (
         max(word.person for word in inside) >= SPACY_NEEDS
         and not any(word.kind in ADDRESS_KINDS and word.score > 0.7 for word in inside)
     )
+
+
+def _inside(words: Sequence[Word], start: int, end: int) -> list[Word]:
+    """The words of a stretch of text."""
+    first = bisect_right(words, start, key=lambda word: word.end)
+    return list(takewhile(lambda word: word.start < end, words[first:]))
 
 
 def _possible(
@@ -184,6 +197,15 @@ def _possible(
     """Names where a name may stand, if the neural recognizer holds them to be possible."""
     findings = (Finding(start, end, "PERSON", PLAUSIBLE, recognizer) for start, end in spans)
     return [finding for finding in findings if _likely(text, finding, words)]
+
+
+def _listed(text: str, words: Sequence[Word]) -> Iterator[Finding]:
+    """All names of a list whose words the neural recognizer holds, on average, for possible."""
+    for spans in lists(text) if words else ():
+        best = [max((word.person for word in _inside(words, *span)), default=0.0) for span in spans]
+        if sum(best) >= LIST_NEEDS * len(best):
+            for start, end in spans:
+                yield Finding(start, end, "PERSON", PLAUSIBLE, "lists")
 
 
 def _joined(findings: Iterable[Finding]) -> list[Finding]:

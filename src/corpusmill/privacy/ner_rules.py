@@ -1,7 +1,8 @@
 """Names that their surroundings announce, and further mentions of names already found."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from corpusmill.privacy.finding import ANNOUNCED, Finding
 
@@ -169,6 +170,58 @@ def listed_beside(text: str, persons: Sequence[Finding]) -> Iterator[tuple[int, 
         for match in (after, before):
             if match and " " in match[1]:
                 yield match.span(1)
+
+
+_PAIR = rf"{_WORD}(?: {_INITIAL})?(?: {_WORD}){{1,2}}"
+_LIST = re.compile(rf"(?<![\w.])({_PAIR}(?:, {_PAIR}){{1,12}}),? {_AND} ({_PAIR})")
+
+
+def lists(text: str) -> Iterator[list[tuple[int, int]]]:
+    """Lists of three and more, each of two or three capitalised words. Whether they are persons
+    is for others to say."""
+    for match in _LIST.finditer(text):
+        spans, at = [], match.start(1)
+        for name in match[1].split(", "):
+            spans.append((at, at + len(name)))
+            at += len(name) + 2
+        yield [*spans, match.span(2)]
+
+
+_SURNAME_AFTER = re.compile(
+    rf"(?: [A-Z]\.?){{1,2}} {_WORD}"
+    rf"| (?:van (?:der|den|de|['’]t)|van|von|zu|ten|ter|bin) {_WORD}"
+)
+"""After a name: initials, or a particle of surnames alone, with the surname."""
+_LAST_WORD = re.compile(rf" {_WORD}(?=[ \t]{{0,4}}\n)")
+_ENDS_WITH_INITIAL = re.compile(r" [A-Z]\.?\Z")
+
+
+def completed(text: str, persons: Iterable[Finding]) -> Iterator[Finding]:
+    """Persons with the surname that a model left out: after initials or a particle of surnames,
+    or as the second and last word of a line."""
+    for person in persons:
+        end = person.end
+        alone = " " not in text[person.start : end]
+        begins = not text[max(0, person.start - 1) : person.start].strip(" \n\t>")
+        surname = _SURNAME_AFTER.match(text, end, end + 60)
+        if surname is None and (
+            _ENDS_WITH_INITIAL.search(text[person.start : end])
+            or (alone and begins and "\n" in text[max(0, person.start - 1) : person.start])
+            or (alone and person.start == 0)
+        ):
+            surname = _LAST_WORD.match(text, end, end + 40)
+        yield replace(person, end=surname.end()) if surname else person
+
+
+_BEFORE_STREET = re.compile(rf"(?<![\w.])({_NAME}), ?\Z")
+
+
+def before_streets(text: str, starts: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Names of two and more words directly before an address: to whom a letter goes."""
+    for start in starts:
+        match = _BEFORE_STREET.search(text, max(0, start - 60), start)
+        if match and " " in match[1]:
+            yield match.span(1)
 
 
 _BLOCK_LINE = re.compile(rf"[>?|* \t]{{0,8}}({_NAME})[ \t,]{{0,4}}")
