@@ -3,8 +3,9 @@
 Ten thousand biographies of people who do not exist go through a run with one worker and with two.
 What the texts show afterwards is read off the frame of their sentences, not with the patterns that
 found the values, and counted. Then others, in words that the patterns were not written for
-(benchmarks/other_biographies.py): the share of those that show a combination rarer than k. Prints
-one JSON line for each figure.
+(benchmarks/other_biographies.py): the share of those that show a combination rarer than k. Then
+prose about anything but people (documentation, and ../shared/data where that is): how much of it is
+changed. Prints one JSON line for each figure.
 
     python benchmarks/k_anonymity.py [--people 10000] [--tuples 1000000]
 """
@@ -25,12 +26,18 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.biographies import biographies, shown
+from benchmarks.corpus import paragraphs_of_prose
 from benchmarks.other_biographies import TEMPLATES, other_biographies
 
 from corpusmill import storage
 from corpusmill.pipelines.oneshot import recipe_for
 from corpusmill.pipelines.run import run
+from corpusmill.privacy.hierarchies import ATTRIBUTES
 from corpusmill.privacy.mondrian import Histogram, mondrian
+from corpusmill.privacy.quasi_identifiers import facts
+
+PROSE = 1_000_000
+"""Characters of prose that are read."""
 
 
 def main() -> None:
@@ -42,6 +49,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         people(Path(folder), arguments.people)
         others(Path(folder), arguments.people)
+    prose()
     histogram(arguments.tuples)
 
 
@@ -122,6 +130,22 @@ def _visible(text: str, person: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
             elif labels := set(re.findall(f"<{label.upper()} ([^<>]*)>", text)):
                 seen.append((name, *sorted(labels)))
     return tuple(seen)
+
+
+def prose() -> None:
+    """What is found in documents that are about public matters."""
+    text = "\n\n".join(paragraphs_of_prose())[:PROSE]
+    documents = [text[first : first + 8000] for first in range(0, len(text), 8000)]
+    started = time.process_time()
+    found = [facts(document, ATTRIBUTES) for document in documents]
+    seconds = time.process_time() - started
+    _print(
+        figure="prose",
+        documents=len(documents),
+        documents_with_some=sum(map(bool, found)),
+        spans_per_mb=round(sum(map(len, found)) / len(text) * 1e6),
+        mb_per_cpu_second=round(len(text) / 1e6 / seconds, 2),
+    )
 
 
 def histogram(tuples: int) -> None:

@@ -153,6 +153,7 @@ def test_settings_that_do_not_fit_together_are_refused() -> None:
         {"sensitive": "metadata.", "l_diversity": 2},
         {"sensitive": "metadata.gender", "l_diversity": 2},
         {"sensitive": "metadata.illness", "l_diversity": 3, "k": 2},
+        {"hierarchies": {"age": "bands.csv"}, "quasi_identifiers": ["city"]},
     ):
         with pytest.raises(ValidationError):
             KAnonymity.model_validate(wrong)
@@ -193,6 +194,21 @@ def test_phrases_that_tell_something_of_a_person(
         ("Age: 40\nEmployer: St. Mary's Hospital\nPLZ: AB0001", "40 St Mary's Hospital AB0001"),
         ("Bo (b. 5 March 1974) is Polish. She earns a living as nurse.", "March 1974 Polish nurse"),
         ("Anna est âgée de 58 ans et habite à Lyon.", "58 Lyon"),
+        ("Meet Bo: forty-one, Sri Lankan, electrician, Los Angeles.",
+         "forty Sri electrician Los"),
+        ("A woman of 39, Polish, living in Chipping Norton; occupation thatcher.",
+         "39 Polish Chipping Norton thatcher"),
+        ("Year of birth: 1949. Place of residence: Leeds. Years: 34", "1949 Leeds 34"),
+        ("Bo is a Turk in his thirties, born 13/02/96, and lives in Rio de Janeiro.",
+         "Turk thirties 13 Rio Janeiro"),
+        ("Bo comes from Poland. As an academic librarian, he is 34.",
+         "Poland academic librarian 34"),
+        ("She has worked in Short, Reeves and Pratt's Leeds office; at 49 she left.",
+         "Short Reeves Pratt Leeds 49"),
+        ("Bo, 29, is an Irish welder and the French-born owner, ZIP 12345-6789.",
+         "29 Irish welder French 12345 6789"),
+        ("Employer: Short, Reeves and Pratt. He holds a job.", "Short Reeves Pratt"),
+        ("Bo serves as a keeper of owls at Mars, and lives in 8010 Graz.", "keeper Mars 8010 Graz"),
         ("Anna ist 31 Jahre alt, wohnt in Graz und arbeitet als Lehrerin bei nordtek.",
          "31 Graz Lehrerin nordtek"),
     ],
@@ -201,6 +217,50 @@ def test_ordinary_sentences_and_tables_leave_nothing_behind(text: str, hidden: s
     for fact in reversed(facts(text, ALL)):
         text = text[: fact.start] + "_" + text[fact.end :]
     assert [word for word in hidden.split() if word in text] == []
+
+
+def test_only_passages_about_a_person_count_in_long_texts() -> None:
+    history = "In 1990 the French army left Leeds for Berlin, and the major cities of Poland. " * 60
+    person = "Anna Weber, a woman of 39, lives in Turin and works as a nurse at Mars."
+    assert facts(history, ALL) == []
+    text = f"{history}\n\n{person} {history} Mars."
+    found = facts(text, ALL)
+    reach = range(len(history) - 310, len(history) + len(person) + 320)
+    near = [fact for fact in found if fact.start in reach]
+    assert {fact.value for fact in near} > {"39", "female", "turin".title(), "nurse", "mars"}
+    assert [(fact.attribute, fact.value) for fact in found if fact not in near] == [
+        ("employer", "mars")
+    ]
+
+
+def test_names_of_people_are_no_towns_and_no_trades() -> None:
+    text = "Elizabeth Taylor, who is 34 years old, met Clinton. Martin Taylor laughed."
+    assert [(fact.attribute, fact.value) for fact in facts(text, ALL)] == [("age", "34")]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("jobTitle", "nurse"),
+        ("dateOfBirth", "1980-05-03"),
+        ("Zip-Code", "12345"),
+        ("person.home_city", "Leeds"),
+        ("person", '{"age": 34, "city": "Leeds"}'),
+        ("birth_year", "1980"),
+    ],
+)
+def test_records_are_read_however_their_keys_are_written(
+    tmp_path: Path, key: str, value: str
+) -> None:
+    rows = [{"text": "A note.", "metadata": {key: value, "age": "34"}}]
+    documents, _ = anonymised(tmp_path, rows, KAnonymity(), parts=1)
+    shown_value = dict(documents[0]["metadata"] or ()).get(key, "")
+    assert not any(word in shown_value for word in ("34", "Leeds", "nurse", "1980", "12345"))
+
+
+def test_a_decade_of_life_is_a_band_of_ages() -> None:
+    assert [fact.value for fact in facts("She is in her thirties.", ALL)][-1] == "30-39"
+    assert HIERARCHIES["age"]("30-39") == ("30-39", "30-39", "30-39", "20-39", ANY)
 
 
 def test_a_date_is_never_shown_with_what_stands_around_it(tmp_path: Path) -> None:

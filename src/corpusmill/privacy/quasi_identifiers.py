@@ -8,10 +8,10 @@ metadata they are found by their keys. Everything is linear in the text.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
 
 from corpusmill.privacy import quasi_patterns as patterns
+from corpusmill.privacy.hierarchies import ATTRIBUTES
 from corpusmill.privacy.quasi_labels import Fact, labelled
 from corpusmill.privacy.quasi_places import cities, large_cities, residences
 from corpusmill.privacy.quasi_titles import (
@@ -29,18 +29,6 @@ PERSONAL = ("age", "birth_date", "postcode", "nationality", "occupation", "emplo
 """A document that has none of these speaks of nobody in particular: a sex (pronouns!) or a city
 alone is no quasi-identifier."""
 
-METADATA_KEYS: Mapping[str, tuple[str, ...]] = {
-    "age": ("age",),
-    "sex": ("sex", "gender"),
-    "birth_date": ("birth_date", "date_of_birth", "birthdate", "dob", "birthday"),
-    "postcode": ("postcode", "postal_code", "zip", "zip_code", "zipcode", "plz"),
-    "city": ("city", "town", "residence", "place"),
-    "nationality": ("nationality", "citizenship"),
-    "occupation": ("occupation", "profession", "job"),
-    "employer": ("employer", "company"),
-}
-"""Keys of metadata that are read as an attribute."""
-
 SHORT = 3000
 """Characters of a document that is read as one passage: all of it is about the person."""
 REACH = 300
@@ -52,7 +40,7 @@ MOST_NAMES = 1000
 
 # ---- the text as it is read ----
 
-_LABEL = re.compile(rf"<(?:{'|'.join(METADATA_KEYS)})(?: [^<>\n]{{0,80}})?>", re.IGNORECASE)
+_LABEL = re.compile(rf"<(?:{'|'.join(ATTRIBUTES)})(?: [^<>\n]{{0,80}})?>", re.IGNORECASE)
 _BETWEEN_CELLS = re.compile(r"</t[dh]>\s{0,40}(?=<t[dh])|<tr\b[^<>]{0,100}>\s{0,40}", re.IGNORECASE)
 _CELL = re.compile(r"<t[dh]\b[^<>]{0,100}>", re.IGNORECASE)
 _BLOCK = re.compile(r"</?(?:p|br|li|tr|div|h\d|dt|dd|ul|ol)\b[^<>]{0,100}>", re.IGNORECASE)
@@ -207,31 +195,3 @@ def _apart(first: Sequence[Fact], others: Sequence[Fact]) -> Iterator[Fact]:
         if fact.start >= end:
             yield fact
             end = fact.end
-
-
-# ---- metadata ----
-
-
-@lru_cache(maxsize=1)
-def attribute_of_key() -> dict[str, str]:
-    """Key of metadata -> attribute."""
-    return {key: attribute for attribute, keys in METADATA_KEYS.items() for key in keys}
-
-
-def attribute_named(key: str) -> str:
-    """The attribute that a key of metadata is read as; empty for others."""
-    return attribute_of_key().get(key.lower().replace("-", "_").replace(" ", "_"), "")
-
-
-def metadata_facts(
-    metadata: Iterable[tuple[str, str]], attributes: Iterable[str]
-) -> Iterator[tuple[str, str, str]]:
-    """Quasi-identifiers of metadata: key, attribute, normalised value.
-
-    What is no such value as far as can be told (a city that no list has) is taken as it is written.
-    """
-    wanted = set(attributes)
-    for key, value in metadata:
-        attribute = attribute_named(key)
-        if attribute in wanted and value and value.strip():
-            yield key, attribute, NORMAL[attribute](value.strip()) or as_written(value)

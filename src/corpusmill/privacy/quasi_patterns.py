@@ -268,8 +268,8 @@ EXPLICIT_TITLE = pattern(
 )
 NO_TITLES = frozenset(
     "expected intended designed usual well before advertised described planned follows if long "
-    "soon far such it one part both either being root though of about in on at to by with without or "
-    "and that this more up out under over from when where who his her their not".split()
+    "soon far such it one part both either being root though of about in on at to by with without "
+    "or and that this more up out under over from when where who his her their not".split()
 )
 """Words behind "works as" that are none."""
 AFTER_TITLE = pattern(

@@ -22,16 +22,17 @@ from corpusmill import storage
 from corpusmill.document import metadata_entries, one_chunk, with_column, with_scores
 from corpusmill.errors import RunError, one_of
 from corpusmill.privacy.gazetteer import gazetteer
-from corpusmill.privacy.hierarchies import ANY, ATTRIBUTES, HIERARCHIES, Levels, read_hierarchy
+from corpusmill.privacy.hierarchies import ATTRIBUTES, HIERARCHIES, Levels, read_hierarchy
 from corpusmill.privacy.mondrian import Generalisation, Histogram, mondrian
-from corpusmill.privacy.quasi_identifiers import (
-    PERSONAL,
+from corpusmill.privacy.quasi_documents import (
+    SEVERAL,
+    TEXT,
     attribute_named,
-    facts,
-    metadata_facts,
+    found_in,
+    labelled_as,
+    rewritten,
 )
-from corpusmill.privacy.quasi_labels import Fact
-from corpusmill.privacy.quasi_values import as_written, is_spelling
+from corpusmill.privacy.quasi_values import as_written
 from corpusmill.stage import (
     Action,
     Apply,
@@ -47,9 +48,6 @@ GROUP_SIZE = "k_anonymity_group"
 """Score: documents that show the same quasi-identifiers."""
 LARGEST_HISTOGRAM = 10_000_000
 """Distinct tuples that one process divides: 1.4 GB of memory for each million."""
-SEVERAL = "\x1f"
-"""Between the values of one attribute where a document has several."""
-
 _METADATA = "metadata."
 
 
@@ -63,7 +61,7 @@ class KAnonymity(GlobalStage):
     """Generalises quasi-identifiers until each combination occurs in at least k documents.
 
     Found are values in the text, by the phrases around them, and in metadata, by the keys
-    (privacy/quasi_identifiers.py). A value is written at the level of its group: `34` becomes
+    (privacy/quasi_documents.py). A value is written at the level of its group: `34` becomes
     `<AGE 30-39>` in a text and `30-39` in metadata, and `<AGE>` or nothing where it is suppressed.
     Documents without personal values are left alone. The ledger has, for each attribute, the levels
     that were written, never a value.
@@ -100,6 +98,8 @@ class KAnonymity(GlobalStage):
             raise ValueError(f"'sensitive' is a quasi-identifier itself: {attribute_named(key)}")
         if self.l_diversity > self.k:
             raise ValueError(f"'l_diversity' is larger than k: {self.l_diversity} > {self.k}")
+        if unused := sorted(set(self.hierarchies) - set(self.quasi_identifiers)):
+            raise ValueError(f"'hierarchies' has what is no quasi-identifier here: {unused[0]}")
         if len(set(self.quasi_identifiers)) < len(self.quasi_identifiers):
             raise ValueError("an attribute is named twice in 'quasi_identifiers'")
         return self
@@ -171,55 +171,6 @@ class _Finder:
             return pa.RecordBatch.from_arrays([pa.array(c, pa.string()) for c in columns], names)
 
         return measure
-
-
-@dataclass(frozen=True)
-class Found:
-    """The quasi-identifiers of a document."""
-
-    combination: str
-    """Their values, one cell for each attribute, as JSON; empty where there are none."""
-    texts: Mapping[str, Sequence[Fact]]
-    """Of the text (under TEXT) and of the titles in metadata (under their keys)."""
-    metadata: Sequence[tuple[str, str, str]]
-    """Key, attribute and value."""
-
-
-TEXT = ""
-TITLES = ("title", "description")
-"""Keys of metadata that are read as texts."""
-_GAP = "\n\n"
-"""Between texts that are read together; no fact reaches across."""
-
-
-def found_in(text: str, metadata: Sequence[tuple[str, str]], attributes: Sequence[str]) -> Found:
-    """What a document tells: text, titles and metadata together decide whether of a person."""
-    in_metadata = list(metadata_facts(metadata, attributes))
-    titles = {key: value for key, value in metadata if key.lower() in TITLES and value}
-    names, texts = [TEXT, *titles], [text, *titles.values()]
-    personal = any(
-        attribute in PERSONAL for _, attribute, _ in metadata_facts(metadata, ATTRIBUTES)
-    )
-    in_text = facts(_GAP.join(texts), attributes, personal=personal)
-    values: dict[str, set[str]] = {name: set() for name in attributes}
-    for fact in in_text:
-        values[fact.attribute].add(fact.value)
-    for _, attribute, value in in_metadata:
-        values[attribute].add(value)
-    if not any(values.values()):
-        return Found("", {}, [])
-    cells = [SEVERAL.join(sorted(values[name])) for name in attributes]
-    apart: dict[str, list[Fact]] = {}
-    start = 0
-    for name, part in zip(names, texts, strict=True):
-        end = start + len(part)
-        apart[name] = [
-            Fact(fact.attribute, fact.value, fact.start - start, fact.end - start)
-            for fact in in_text
-            if start <= fact.start and fact.end <= end
-        ]
-        start = end + len(_GAP)
-    return Found(json.dumps(cells, ensure_ascii=False), apart, in_metadata)
 
 
 def _count(rows: pa.Table) -> pa.Table:
@@ -322,11 +273,11 @@ def _told(
             f"warning: k_anonymity: only {documents} documents have recognised quasi-identifiers, "
             f"fewer than k = {settings.k}: all their values are suppressed"
         )
-    smallest = int(result.sizes[1:].min(initial=documents))
+    smallest = f", the smallest of {result.sizes[1:].min()}" if len(result.sizes) > 1 else ""
     kept = ", ".join(f"{name} {exact[name]}" for name in settings.quasi_identifiers if exact[name])
     yield (
         f"k_anonymity: quasi-identifiers were recognised in {documents} documents, in "
-        f"{len(result.sizes) - 1} groups, the smallest of {smallest} (k = {settings.k}), "
+        f"{len(result.sizes) - 1} groups{smallest} (k = {settings.k}), "
         f"{result.sizes[0]} documents of which nothing is shown; "
         f"information loss {lost / values:.3f}, {suppressed} of {values} values suppressed; exact "
         f"as they were: {kept or 'none'}"
@@ -407,11 +358,11 @@ class Generalise(NarrowStage):
             entries = dict(metadata[row] or ())
             for key, in_text in found.texts.items():
                 if key == TEXT:
-                    texts[row] = _rewritten(texts[row], in_text, chosen, levels, written)
+                    texts[row] = rewritten(texts[row], in_text, chosen, levels, written)
                 else:
-                    entries[key] = _rewritten(entries[key], in_text, chosen, levels, written)
+                    entries[key] = rewritten(entries[key], in_text, chosen, levels, written)
             for key, attribute, value in found.metadata:
-                label = _label(entries[key], value, attribute, chosen, levels, written)
+                label = labelled_as(entries[key], value, attribute, chosen, levels, written)
                 if label is not None:
                     entries[key] = label
             if metadata[row]:
@@ -429,39 +380,3 @@ class Generalise(NarrowStage):
             batch, "metadata", pa.array(metadata, batch.schema.field("metadata").type)
         )
         return Outcome(documents=with_scores(batch, {GROUP_SIZE: sizes}), verdicts=verdicts.batch())
-
-
-def _rewritten(
-    text: str,
-    found: Sequence[Fact],
-    chosen: Mapping[str, int],
-    levels: Mapping[str, Levels],
-    written: Counter[str],
-) -> str:
-    pieces, end = [], 0
-    for fact in found:
-        raw = text[fact.start : fact.end]
-        label = _label(raw, fact.value, fact.attribute, chosen, levels, written)
-        if label is not None:
-            shown = f" {label}" if label else ""
-            pieces += [text[end : fact.start], f"<{fact.attribute.upper()}{shown}>"]
-            end = fact.end
-    return "".join([*pieces, text[end:]])
-
-
-def _label(
-    raw: str,
-    value: str,
-    attribute: str,
-    chosen: Mapping[str, int],
-    levels: Mapping[str, Levels],
-    written: Counter[str],
-) -> str | None:
-    """What is shown in place of a value: None for itself, nothing where it is suppressed."""
-    steps = levels[attribute](value)
-    level = min(chosen[attribute], len(steps) - 1)
-    if level == 0 and is_spelling(attribute, raw, value):
-        return None
-    label = steps[level]
-    written[f"{attribute} {'suppressed' if label == ANY else f'level {level}'}"] += 1
-    return "" if label == ANY else label
