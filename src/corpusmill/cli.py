@@ -49,6 +49,11 @@ class Format(StrEnum):
     jsonl_zst = "jsonl.zst"
     parquet = "parquet"
     hf = "hf"
+    megatron = "megatron"
+    nanogpt = "nanogpt"
+    tokens = "tokens"
+    safetensors = "safetensors"
+    transformers = "transformers"
 
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run.")]
@@ -444,16 +449,35 @@ def forget(
 
 @app.command()
 def export(
-    run: Run,
-    to: Annotated[Format, typer.Option("--to", help="The format to write.")],
+    path: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN", help="Folder of a run, of token shards, or of a training (for a model)."
+        ),
+    ],
+    to: Annotated[
+        Format,
+        typer.Option(
+            "--to",
+            help="Documents: jsonl.zst, parquet, hf. Tokens: megatron, nanogpt, tokens. "
+            "Model: safetensors, transformers.",
+        ),
+    ],
     out: Annotated[
         str | None, typer.Option("--out", help="Folder to write; default: RUN/export/FORMAT.")
     ] = None,
 ) -> None:
-    """Write the documents of a run in another format."""
-    from corpusmill.pipelines.export import export as export_documents
+    """Write the documents or tokens of a run, or a trained model, in another format."""
+    if to in (Format.safetensors, Format.transformers):
+        from corpusmill.pretrain.export import export_model
 
-    folder, files, documents = export_documents(run, to.value, out)
+        folder = out or f"{path.rstrip('/')}/export/{to.value}"
+        step = export_model(path, to.value, folder, lambda line: typer.echo(line, err=True))
+        typer.echo(f"weights of step {step}: {folder}")
+        return
+    from corpusmill.pipelines.export import export as export_data
+
+    folder, files, documents = export_data(path, to.value, out)
     typer.echo(f"{documents} documents in {files} files: {folder}")
 
 
@@ -577,6 +601,42 @@ def train_classifier(
         return
     card = read_card(out)
     typer.echo(f"{out}: {card.describe() if card else ''}")
+
+
+@app.command()
+def generate(
+    train_dir: Annotated[str, typer.Argument(metavar="TRAIN_DIR", help="Folder of a training.")],
+    prompt: Annotated[str, typer.Option("--prompt", help="The beginning of a text.")] = "",
+    tokens: Annotated[int, typer.Option("--tokens", min=1, help="At most so many more.")] = 100,
+    samples: Annotated[int, typer.Option("--samples", min=1, help="How many texts.")] = 3,
+    temperature: Annotated[
+        float, typer.Option("--temperature", min=0, help="0: always the most probable token.")
+    ] = 0.8,
+    top_k: Annotated[
+        int, typer.Option("--top-k", min=0, help="Draw from so many tokens only; 0: from all.")
+    ] = 50,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the draws.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Let a trained model continue a text, to see what it has learned."""
+    from corpusmill.pretrain.generate import generate as generate_texts
+
+    texts = generate_texts(
+        train_dir,
+        prompt,
+        tokens=tokens,
+        samples=samples,
+        temperature=temperature,
+        top_k=top_k,
+        seed=seed,
+        echo=lambda line: typer.echo(line, err=True),
+    )
+    if as_json:
+        _print_json(texts)
+        return
+    from corpusmill.report.terminal import texts_view
+
+    _show(texts_view(prompt, texts))
 
 
 @app.command()

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -65,27 +65,50 @@ def read_bytes(path: str) -> bytes:
 
 def write_atomic(path: str, data: bytes | memoryview) -> FileInfo:
     """Write a file so that it is there whole or not at all."""
-    if is_local(path):
-        path = path.removeprefix("file://")
-        folder, name = os.path.split(path)
-        os.makedirs(folder or ".", exist_ok=True)
-        temporary = os.path.join(folder, f"{TEMPORARY}{os.getpid()}-{name}")
-        try:
-            with open(temporary, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise RunError(f"cannot write {path}: {error.strerror}") from None
-    else:
-        try:
-            remote.write(path, data)
-        except OSError as error:
-            raise RunError(f"cannot write {remote.shown(path)}: {error.strerror}") from None
-    return FileInfo(rows=0, bytes=len(data), xxh3=xxhash.xxh3_128_hexdigest(data))
+    return write_pieces(path, [data])
+
+
+def write_pieces(path: str, pieces: Iterable[bytes | memoryview]) -> FileInfo:
+    """Write a file piece by piece so that it is there whole or not at all.
+
+    On a local disk one piece is held in memory at a time, elsewhere all of them.
+    """
+    digest = xxhash.xxh3_128()
+    size = 0
+
+    def noted() -> Iterator[bytes | memoryview]:
+        nonlocal size
+        for piece in pieces:
+            digest.update(piece)
+            size += len(piece)
+            yield piece
+
+    try:
+        if is_local(path):
+            _write_local(path.removeprefix("file://"), noted())
+        else:
+            remote.write(path, b"".join(noted()))
+    except OSError as error:
+        shown = path if is_local(path) else remote.shown(path)
+        raise RunError(f"cannot write {shown}: {error.strerror}") from None
+    return FileInfo(rows=0, bytes=size, xxh3=digest.hexdigest())
+
+
+def _write_local(path: str, pieces: Iterable[bytes | memoryview]) -> None:
+    folder, name = os.path.split(path)
+    os.makedirs(folder or ".", exist_ok=True)
+    temporary = os.path.join(folder, f"{TEMPORARY}{os.getpid()}-{name}")
+    try:
+        with open(temporary, "wb") as stream:
+            for piece in pieces:
+                stream.write(piece)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
 
 
 def write_parquet(path: str, table: pa.Table) -> FileInfo:

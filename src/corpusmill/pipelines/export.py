@@ -1,4 +1,4 @@
-"""The documents of a run in the formats that other tools read."""
+"""The documents or the tokens of a run in the formats that other tools read."""
 
 import io
 import json
@@ -10,17 +10,23 @@ import zstandard
 from corpusmill import storage
 from corpusmill.errors import UsageError
 from corpusmill.pipelines.ledger import load_run
-
-FORMATS = ("jsonl.zst", "parquet", "hf")
+from corpusmill.tokenize.exports import EXPORTS, export_tokens
+from corpusmill.tokenize.manifest import MANIFEST_FILE
 
 
 def export(run: str, to: str, out: str | None = None) -> tuple[str, int, int]:
-    """Write RUN/documents as `to`; returns (folder, files, documents).
+    """Write what is in RUN as `to`; returns (folder, files, documents).
 
+    For the formats of `tokenize.exports` `run` may be a folder of shards as well.
     `jsonl.zst`: one object a line, nulls left out. `parquet`: the same columns with metadata and
     scores as structs that every reader knows. `hf`: that, laid out as a Hugging Face dataset folder
     (`datasets.load_dataset(FOLDER)`).
     """
+    if to in EXPORTS:
+        shards = storage.join(run, "shards")
+        shards = shards if storage.exists(storage.join(shards, MANIFEST_FILE)) else run
+        folder = out or storage.join(run, "export", to)
+        return folder, *export_tokens(shards, to, folder)
     record = load_run(run)
     if record.published is None:
         raise UsageError(f"{run} has no documents yet: run it first")

@@ -84,6 +84,19 @@ def _dropped(reasons: Mapping[str, int]) -> str:
     return f"{sum(reasons.values()):,}: {', '.join(named)}"
 
 
+def texts_view(prompt: str, texts: list[str]) -> "RenderableType":
+    """Texts of `generate`, each after the prompt that it continues."""
+    from rich.console import Group
+    from rich.rule import Rule
+    from rich.text import Text
+
+    parts: list[RenderableType] = []
+    for text in texts:
+        begun = plain(prompt, "bold", lines=True)
+        parts += [Rule(style="dim"), Text.assemble(begun, plain(text, lines=True))]
+    return Group(*parts)
+
+
 def sweep_view(data: dict[str, Any]) -> "RenderableType":
     """What `sweep_data` found, one table for each stage that has the rule."""
     from rich.console import Group
