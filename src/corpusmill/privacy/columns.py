@@ -12,16 +12,25 @@ import numpy as np
 from corpusmill.privacy.candidates import literals
 from corpusmill.privacy.plain_form import Places
 
-COLUMN_NAMES = literals(
-    "phone|mobile|telefon|telefono|teléfono|téléphone|celular|cellulare|telephone|puhelin|whatsapp"
-    "|contact_no|birth|dob|geburt|nacimiento|naissance|nascita|nascimento|urodzenia|födelse"
-    "|ssn|social|national|identi|id_n|idn|nif|nie|dni|cpf|pesel|bsn|curp|cnp|oib|taj|fiscal|aadhaar"
-    "|personnummer|personal|tax|vat|steuer|tin|passport|pasaporte|passeport|reisepass|licen"
-    "|plate|kennzeichen|matricula|matrícula|targa|registration|mrn|patient|medical|account|iban"
-    "|card|password|passwd|secret|token|api_key|apikey|latitude|coordinates|location|rodne|rodné"
-    "|cpr|hetu|codice|isikukood|personas|taj|fødsels|personnr|телефон|рождения|паспорт|инн|снилс"
-    "|电话|手机|身份证|护照|生日|出生|電話|生年月日|전화|생년월일|주민등록",
-    left=False,
+COLUMN_NAMES = (
+    *literals(
+        "ssn|nif|nie|dni|cpf|pesel|bsn|curp|cnp|oib|taj|aadhaar|tin|vat|cpr|hetu|dob|targa|mrn|plate"
+        "|token|secret|card|taxid|tax_id|id_n|idn|iban",
+        right=False,
+    ),
+    *literals(
+        "phone|mobile|telefon|teléfon|téléphon|celular|cellulare|puhelin|whatsapp|contact_no|birth"
+        "|geburt|nacimiento|naissance|nascita|nascimento|urodzenia|födelse|social_|national_"
+        "|nationalid"
+        "|fiscal|personnummer|tax_number|taxnumber|vat_n|steuer|passport|pasaporte"
+        "|passeport|reisepass"
+        "|license|licence|_plate|kennzeichen|matricula|matrícula|registration|patient"
+        "|medical_|account_"
+        "|_card|password|passwd|_secret|_token|api_key|apikey|latitude|coordinates|rodne|rodné|codice"
+        "|isikukood|personas|fødsels|personnr|телефон|рождения|паспорт|инн|снилс|电话|手机|身份证|护照"
+        "|生日|出生|電話|生年月日|전화|생년월일|주민등록",
+        left=False,
+    ),
 )
 """Parts of names of columns whose values are announced nowhere else."""
 
@@ -32,6 +41,8 @@ _DELIMITERS = "\t|;,"
 _RULE = re.compile(r"[\s|:+=-]+")
 """What tables of Markdown and of terminals draw between rows."""
 _TELLS_NOTHING = re.compile(r"\d{3}|[.!?] |[({=]")
+_NAME_ENDS = re.compile(r"[\w-]{1,40}(?: [\w-]{1,16})?[\"'`* .)\]]{0,12}[,;|\t\r\n)]")
+"""Nearly all in prose do not end like a cell."""
 _VALUES = re.compile(r"\s{0,4}values\s{0,4}(?=\()", re.IGNORECASE)
 _FIELD = re.compile(r"\s*(?:'((?:[^'\\\n]|''|\\.){0,2000}+)'|([^',()\n]{0,200}+))\s*([,)])")
 """A value of an INSERT statement and what follows it."""
@@ -49,7 +60,7 @@ def written_out(text: str, names: Sequence[int]) -> tuple[str, Places] | None:
     lines: list[tuple[str, Cell]] = []
     done = 0
     for name in names:
-        if name < done:
+        if name < done or not _NAME_ENDS.match(text, name):
             continue
         found = _insert(text, name) or _table(text, name)
         if found:

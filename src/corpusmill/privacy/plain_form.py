@@ -19,6 +19,8 @@ _FOLDS = re.compile(
     rf"[{_INVISIBLE}](?<=[0-9A-Za-z@.+ -].)(?=[0-9A-Za-z@.+ -])|[\uff10-\uff19]|\uff20"
 )
 """What makes a text worth folding: an invisible sign inside of a value, a digit of full width."""
+_ODD = re.compile(f"[{_INVISIBLE}\uff10-\uff19\uff20]")
+"""What all of these hold; a set alone is looked for fast."""
 _HIDDEN = np.array([ord(sign) for sign in _INVISIBLE], np.uint32)
 _WIDE_FIRST, _WIDE_LAST, _WIDER = 0xFF01, 0xFF5E, 0xFEE0
 """ASCII from `!` to `~`, so far away."""
@@ -26,7 +28,7 @@ _WIDE_FIRST, _WIDE_LAST, _WIDER = 0xFF01, 0xFF5E, 0xFEE0
 
 def plain_form(text: str) -> tuple[str, Places | None]:
     """The text to look at and, if it differs, where each of its characters stands in `text`."""
-    if text.isascii() or not _FOLDS.search(text):
+    if text.isascii() or not _ODD.search(text) or not _FOLDS.search(text):
         return text, None
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     places = np.flatnonzero(~np.isin(codes, _HIDDEN))

@@ -238,7 +238,7 @@ _SECRET = re.compile(
     r"|pwd|credential|uid|user_?id|otp|code|auth)",
     re.IGNORECASE,
 )
-_USER_IN_QUERY = re.compile(r"[?&;]user=[^&;]{3,80}[&;]password=[^&;]{4,200}")
+_USER_IN_QUERY = re.compile(r"[?&;]user=[^&;=]{3,80}[&;]password=[^&;]{4,200}")
 _INVENTED = re.compile(
     r"[$<%*]|\.\.\.|x{3,}\Z|[A-Z_]{3,}\Z|\*+|(?:user|username|usr|name|login|me|you|foo|bar|guest"
     r"|pass|passw(?:or)?d|pw|pwd|secret|token|key|value|true|false|null|none|string"
@@ -255,8 +255,8 @@ def urls(text: str, start: int, end: int) -> Iterator[Finding]:
     if not scheme or not rest:
         return
     address = rest[0].rstrip(_TRAILING)
-    query = _USER_IN_QUERY.search(address)
-    if _has_user(address) or query or any(map(_tells, _PARAMETER.findall(address))):
+    told = _has_user(address) or _USER_IN_QUERY.search(address)
+    if told or any(map(_tells, _PARAMETER.findall(address))):
         yield Finding(scheme.start(), end + len(address), "URL", SHAPED, "urls")
 
 

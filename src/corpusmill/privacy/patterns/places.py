@@ -11,6 +11,7 @@ named-entity model.
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from corpusmill.privacy.candidates import NUMBER, Literal, literals
 from corpusmill.privacy.context import in_placeholder, near, words
@@ -58,7 +59,9 @@ def english_streets(text: str, start: int, end: int) -> Iterator[Finding]:
     before = _NUMBER_FIRST.search(text, max(0, start - REACH), start)
     if before is None or text[end : end + 1].islower():
         return
-    yield _with_tail(text, before.start(), _end_of(_DIRECTION, text, end), "english_streets")
+    found = _with_tail(text, before.start(), _end_of(_DIRECTION, text, end), "english_streets")
+    # A full stop may be the sentence's: with it, a pseudonym would be another value.
+    yield replace(found, end=found.end - 1) if text[found.end - 1] == "." else found
 
 
 _FRENCH = "rue|avenue|av|boulevard|bd|place|chemin|allée|impasse|quai|cours|route|square|passage"
