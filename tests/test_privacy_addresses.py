@@ -12,6 +12,7 @@ from corpusmill.privacy.addresses import (
 )
 from corpusmill.privacy.finding import Finding
 from corpusmill.privacy.ner_rules import before_streets, completed, lists
+from corpusmill.privacy.recognizers import Scanner
 
 
 def _found(text: str) -> list[str]:
@@ -103,3 +104,10 @@ def test_a_list_of_names_and_the_name_before_an_address_are_candidates() -> None
     assert [text[s:e] for s, e in names] == ["Paweł Wydrych", "Jeremi Wydmuch", "Dominik Kordus"]
     text = "Stuur het naar Mats Meeusen, Kaibaan 769"
     assert [text[s:e] for s, e in before_streets(text, [text.index("Kaibaan")])] == ["Mats Meeusen"]
+
+
+def test_a_street_at_the_end_of_a_sentence_leaves_it_its_full_stop() -> None:
+    """Else a second pass finds more than the pseudonym that the first wrote."""
+    text = "Deliver to 137 Rumbevane Street. Ring the bell."
+    (found,) = Scanner(("STREET_ADDRESS",)).find(text)
+    assert text[found.start : found.end] == "137 Rumbevane Street"
