@@ -441,6 +441,8 @@ def forget(
         )
     if result.report_removed:
         typer.echo(f"its report is removed: corpusmill report {run}")
+    if result.exports_removed:
+        typer.echo(f"its exports are removed: corpusmill export {run}")
     typer.echo(
         "vocabularies and models that were trained on them stay as they are: train them anew where "
         "they must not have seen them"
