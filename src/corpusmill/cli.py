@@ -379,13 +379,17 @@ def audit(
     min_recall: Annotated[
         float, typer.Option("--min-recall", min=0, max=1, help="Below it the audit fails.")
     ] = 0.997,
+    leave: Annotated[
+        list[str] | None,
+        typer.Option("--leave", metavar="ENTITY", help="Stands on purpose; repeatable."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Plant made-up people into copies of documents; exit code 1 when they are still found."""
     from corpusmill.pipelines.audit import audit as audit_run
     from corpusmill.report.audit_view import audit_view
 
-    facts = audit_run(run, identities=identities, min_recall=min_recall)
+    facts = audit_run(run, identities=identities, min_recall=min_recall, leave=leave or ())
     _data(facts, audit_view, as_json)
     if facts["findings"]:
         raise typer.Exit(1)
