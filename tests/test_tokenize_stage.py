@@ -1,11 +1,14 @@
 """The stage `tokenize`: splits, shards of several parts, a given tokenizer, the mixture."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.verbs_fixture import PlainVerbs, write_parts
 
 from corpusmill import storage
@@ -13,9 +16,10 @@ from corpusmill.document import document_schema, documents_from_rows
 from corpusmill.errors import UsageError
 from corpusmill.stage import Part
 from corpusmill.stages.mix import Mix
-from corpusmill.stages.tokenize import Tokenize, _Training, _training_texts
+from corpusmill.stages.tokenize import Tokenize, _training_texts, training_shares
 from corpusmill.tokenize.manifest import read_manifest
 from corpusmill.tokenize.shards import verify_shards
+from corpusmill.tokenize.vocabulary import TRAINING_BYTES, load_tokenizer, token_texts
 
 
 def parts_of(folder: Path, texts: list[tuple[str, list[str]]]) -> list[Part]:
@@ -117,21 +121,91 @@ def test_a_small_corpus_gets_one_validation_document_and_a_single_one_is_for_tra
     assert len(shard_ids(tmp_path / "one", "train")) == 1
 
 
+def sampled_texts(stage: Tokenize, parts: list[Part], folder: Path) -> list[str]:
+    task = stage._vocabulary(PlainVerbs(folder), parts, "")
+    return list(_training_texts(task))
+
+
+def parts_with_bytes(folder: Path, source: str, texts: list[str], first: int = 0) -> list[Part]:
+    rows = [
+        {"id": f"{first:016x}{i:016x}", "text": t, "scores": {"ingest_bytes": len(t)}}
+        for i, t in enumerate(texts)
+    ]
+    return write_parts(folder, [rows], source, first)
+
+
 def test_a_large_corpus_is_sampled_for_the_vocabulary(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts = [f"alpha{i:03d} beta{i:03d} gamma{i:03d}" for i in range(200)]
-    rows = [
-        {"id": f"{i:032x}", "text": t, "scores": {"ingest_bytes": len(t)}}
-        for i, t in enumerate(texts)
-    ]
-    parts = write_parts(tmp_path, [rows])
-    task = _Training(parts=tuple(parts), path="", vocab_size=512, seed=1)
-    assert list(_training_texts(task)) == texts
+    parts = parts_with_bytes(tmp_path, "test", texts)
+    assert sampled_texts(Tokenize(), parts, tmp_path) == texts
     monkeypatch.setattr("corpusmill.stages.tokenize.TRAINING_BYTES", sum(map(len, texts)) // 4)
-    sampled = list(_training_texts(task))
+    sampled = sampled_texts(Tokenize(), parts, tmp_path)
     assert 20 < len(sampled) < 90
     assert set(sampled) < set(texts)
+
+
+def test_the_sample_gives_sources_and_kinds_their_weight(tmp_path: Path) -> None:
+    large = [f"large{i:04d}" for i in range(900)]
+    small = [f"small{i:04d}" for i in range(100)]
+    parts = parts_with_bytes(tmp_path, "a", large) + parts_with_bytes(tmp_path, "b", small, 1)
+    half = sampled_texts(Tokenize(sample={"b": 1, "web": 1}), parts, tmp_path)
+    of_small = sum(text.startswith("small") for text in half)
+    assert of_small == 500, "every document of the small source five times"
+    assert 440 < len(half) - of_small < 560
+    assert sampled_texts(Tokenize(sample={"b": 3}), parts, tmp_path) == small
+    with pytest.raises(UsageError, match="sample: c: no source or kind"):
+        sampled_texts(Tokenize(sample={"c": 1}), parts, tmp_path)
+
+
+@given(st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 10**9), min_size=1))
+def test_shares_of_the_sample_add_up_to_the_text_there_is(held: dict[str, int]) -> None:
+    weights = {name: 1.0 + ord(name) % 5 for name in held}
+    copies = training_shares(held, weights)
+    total = min(sum(held.values()), TRAINING_BYTES)
+    assert sum(copies[name] * held[name] for name in held) == pytest.approx(total)
+    taken = [copies[name] * held[name] / weights[name] for name in held if held[name]]
+    assert taken == pytest.approx([taken[0]] * len(taken) if taken else [])
+
+
+def test_fertility_is_counted_by_kind_and_language(tmp_path: Path) -> None:
+    rows = [
+        {"id": f"{0:032x}", "text": "three small words", "language": "en"},
+        {"id": f"{1:032x}", "text": "three small words", "language": "en"},
+        {"id": f"{2:032x}", "text": "語学", "language": "ja"},
+        {"id": f"{3:032x}", "text": "x = 1"},
+    ]
+    parts = write_parts(tmp_path, [rows[:1], rows[1:]])
+    target = tmp_path / "shards"
+    Tokenize(vocab_size=512).write(PlainVerbs(tmp_path / "w"), parts, str(target), ())
+    found = {row["language"]: row for row in storage.read_json(str(target / "fertility.json"))}
+    assert [found[name]["words"] for name in ("en", "ja", None)] == [6, 2, 3]
+    assert [found[name]["bytes"] for name in ("en", "ja", None)] == [34, 6, 5]
+    assert found["en"]["documents"] == 2
+    assert found["en"]["kind"] == "web"
+    manifest = read_manifest(str(target))
+    of_text = sum(row["tokens"] for row in found.values())
+    assert of_text == sum(totals.tokens for totals in manifest.splits.values()) - len(rows)
+    for row in found.values():
+        assert row["tokens_per_word"] == round(row["tokens"] / row["words"], 4)
+        assert row["bytes_per_token"] == round(row["bytes"] / row["tokens"], 4)
+
+
+def test_policies_and_special_tokens_of_a_recipe_reach_the_vocabulary(tmp_path: Path) -> None:
+    numbers = ["in 2024 there were 123456 of 654321"] * 9
+    parts = parts_of(tmp_path, [("a", numbers)])
+    stage = Tokenize(vocab_size=512, digits="single", special_tokens=("<|pad|>",))
+    stage.write(PlainVerbs(tmp_path / "w"), parts, str(tmp_path / "s"), ())
+    vocabulary = load_tokenizer(str(tmp_path / "s" / "tokenizer.json"))
+    assert vocabulary.special_ids == {"<|endoftext|>": 0, "<|pad|>": 1}
+    assert not any(re.search(r"\d.*\d", text) for text in token_texts(vocabulary.tokenizer(), 512))
+
+
+@pytest.mark.parametrize("names", [("<|endoftext|>",), ("a", "a"), ("",)])
+def test_special_tokens_that_cannot_be_are_refused(names: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="special_tokens"):
+        Tokenize(special_tokens=names)
 
 
 def test_a_given_tokenizer_is_used_and_a_bad_one_refused(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ Documents keep the order of their parts. Which split a document belongs to, and 
 are pure functions of ids and token counts, so shards are written in parallel and in any order.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -12,14 +12,21 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from corpusmill import storage
 from corpusmill.document import INGEST_SCORE, byte_lengths, one_chunk
-from corpusmill.errors import RunError
-from corpusmill.stage import Part, Rows, SinkStage, Stage, Verbs
+from corpusmill.errors import RunError, UsageError
+from corpusmill.stage import Names, Part, Rows, SinkStage, Stage, Verbs
+from corpusmill.stages.fertility import (
+    FERTILITY_FILE,
+    count_words,
+    fertility_rows,
+    fold_fertility,
+)
 from corpusmill.stages.mix import Mix
 from corpusmill.tokenize.encode import Encoder
+from corpusmill.tokenize.given import given_files
 from corpusmill.tokenize.manifest import (
     MANIFEST_FILE,
     TOKENIZER_FILE,
@@ -29,6 +36,7 @@ from corpusmill.tokenize.manifest import (
     training_sources,
     write_manifest,
 )
+from corpusmill.tokenize.pretokens import Digits, PatternName, Whitespace
 from corpusmill.tokenize.shards import write_shard, write_tokenizer
 from corpusmill.tokenize.splits import (
     SHARD_TOKENS,
@@ -40,10 +48,12 @@ from corpusmill.tokenize.splits import (
     split_positions,
 )
 from corpusmill.tokenize.vocabulary import (
+    BYTES,
+    END_OF_TEXT,
     TRAINING_BYTES,
-    in_training_sample,
     load_tokenizer,
     train_bpe,
+    training_copies,
 )
 
 TRAIN_TOKENIZER = "train"
@@ -56,9 +66,29 @@ class Tokenize(SinkStage):
     path_settings: ClassVar[tuple[str, ...]] = ("tokenizer",)
 
     tokenizer: str = TRAIN_TOKENIZER
-    """`train`, or the path of a tokenizer.json."""
+    """`train`, or the path of a tokenizer.json, a tiktoken file or a `transformers` folder."""
+    pattern: PatternName | None = None
+    """Where a given tiktoken file cuts text, which it does not say itself; not needed for those
+    that are called as OpenAI calls them (`cl100k_base.tiktoken`)."""
     vocab_size: int = Field(default=16384, ge=512, le=1 << 20)
     """Of a trained vocabulary; a small corpus gives fewer."""
+    special_tokens: Names = ()
+    """More tokens of a trained vocabulary that never come from a text, besides `<|endoftext|>`."""
+    digits: Digits = "together"
+    """What a trained vocabulary does to numbers. `together`: any run of digits may become a token,
+    with the space before it (GPT-2). `single`: each digit is a token (Llama 2, Qwen 2).
+    `groups_of_three`: at most three digits are one, counted from the left (GPT-4, Llama 3)."""
+    whitespace: Whitespace = "runs"
+    """What it does to white space; a word may always have the space before it. `runs`: line breaks
+    and the indentation after them may be one token (GPT-2). `lines`: line breaks end a token, so
+    that depths of indentation are tokens of their own, and words may begin with a mark such as
+    `(` (GPT-4, Llama 3, Qwen 2)."""
+    sample: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
+        default_factory=dict
+    )
+    """Share of each source or kind in the text that the vocabulary is trained on, on any scale
+    (`{crawl: 1, code: 1}`); what is not named is left out, and a source counts as itself before it
+    counts as its kind. Empty: all, as large as they are."""
     split: dict[str, Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]] = Field(
         default_factory=lambda: {TRAIN: 0.99, VALIDATION: 0.01}
     )
@@ -77,31 +107,41 @@ class Tokenize(SinkStage):
             raise ValueError(f"the shares must sum to 1, not {sum(value.values()):g}")
         return value
 
+    @model_validator(mode="after")
+    def _bytes_fit(self) -> "Tokenize":
+        names = {END_OF_TEXT, *self.special_tokens}
+        if len(names) <= len(self.special_tokens) or "" in names:
+            raise ValueError(f"special_tokens must be different, none empty or {END_OF_TEXT!r}")
+        if self.vocab_size < BYTES + len(names):
+            raise ValueError(f"vocab_size: {BYTES} bytes and {len(names)} special tokens need more")
+        return self
+
     def named_files(self) -> dict[str, list[str]]:
-        """The given tokenizer's file."""
+        """The given tokenizer's file or folder."""
         return {} if self.tokenizer == TRAIN_TOKENIZER else {"tokenizer": [self.tokenizer]}
+
+    def content_files(self) -> dict[str, list[str]]:
+        """The files of a folder that are read: those of a model may change."""
+        return {name: given_files(path) for name, (path,) in self.named_files().items()}
 
     def check(self) -> None:
         """Refuse a tokenizer that cannot be used."""
         if self.tokenizer != TRAIN_TOKENIZER:
-            load_tokenizer(self.tokenizer)
+            load_tokenizer(self.tokenizer, self.pattern)
 
     def write(
         self, verbs: Verbs, parts: Sequence[Part], target: str, earlier: Sequence[Stage]
     ) -> list[str]:
         """Write the shards; `mix`, among the earlier stages, gives the mixture."""
-        notes = []
-        if self.tokenizer == TRAIN_TOKENIZER:
-            path = storage.join(verbs.work, TOKENIZER_FILE)
-            training = _Training(
-                parts=tuple(parts), path=path, vocab_size=self.vocab_size, seed=verbs.seed
-            )
-            verbs.each(_train, [training])
-        else:
-            path = self.tokenizer
+        notes: list[str] = []
+        path = storage.join(verbs.work, TOKENIZER_FILE)
+        verbs.each(_make_vocabulary, [self._vocabulary(verbs, parts, path)])
         vocabulary = load_tokenizer(path)
         if self.tokenizer == TRAIN_TOKENIZER and vocabulary.size < self.vocab_size:
             notes.append(f"the vocabulary has {vocabulary.size} tokens: the corpus gave no more")
+        slow = Encoder(vocabulary).slow_because
+        if slow is not None:
+            notes.append(f"encoding is slower than it could be: {slow}")
         encode = _Encode(tokenizer=path, seed=verbs.seed, split=tuple(self.split.items()))
         rows = verbs.map(parts, encode)
 
@@ -129,14 +169,44 @@ class Tokenize(SinkStage):
         found = [storage.read_json(storage.join(infos, f"{plan.name}.json")) for plan in plans]
         shards = [ShardInfo.model_validate(info) for info in found if info is not None]
         write_tokenizer(target, vocabulary)
+        fertility = fertility_rows(verbs.reduce(rows, _fold_rows)) if rows.paths else []
+        storage.write_json(storage.join(target, FERTILITY_FILE), fertility)
         mixture = _mixture(earlier, shards, notes)
         manifest = build_manifest(verbs.seed, vocabulary, shards, mixture)
-        expected = {MANIFEST_FILE, TOKENIZER_FILE, *(shard.name for shard in shards)}
+        expected = {
+            MANIFEST_FILE,
+            TOKENIZER_FILE,
+            FERTILITY_FILE,
+            *(shard.name for shard in shards),
+        }
         for file in storage.list_files(target):
             if file.rsplit("/", 1)[-1] not in expected:
                 storage.remove(file)
         write_manifest(target, manifest)
         return notes
+
+    def _vocabulary(self, verbs: Verbs, parts: Sequence[Part], path: str) -> "_VocabularyTask":
+        chosen = [(part, self._group(part)) for part in parts]
+        missing = sorted(self.sample.keys() - {group for _, group in chosen})
+        if self.tokenizer == TRAIN_TOKENIZER and missing:
+            verbs.note(f"tokenize: no documents of {', '.join(missing)} for the vocabulary")
+            if len(missing) == len(self.sample):
+                raise UsageError(
+                    f"tokenize: sample: {', '.join(missing)}: no source or kind is called so that "
+                    f"has documents; there are {', '.join(sorted({p.source for p in parts}))}"
+                )
+        return _VocabularyTask(
+            settings=self,
+            parts=tuple((part, group) for part, group in chosen if group is not None),
+            path=path,
+            seed=verbs.seed,
+        )
+
+    def _group(self, part: Part) -> str | None:
+        """As what a part counts in the sample; None where it is left out."""
+        if not self.sample:
+            return ""
+        return next((name for name in (part.source, part.kind) if name in self.sample), None)
 
     def _validation(self, verbs: Verbs, rows: Rows) -> str | None:
         """The document that is validation because no other is.
@@ -172,28 +242,62 @@ class Tokenize(SinkStage):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Training:
-    parts: tuple[Part, ...]
+class _VocabularyTask:
+    settings: Tokenize
+    parts: tuple[tuple[Part, str], ...]
+    """What is trained on, each with its name in the sample."""
     path: str
-    vocab_size: int
     seed: int
 
 
-def _train(task: _Training) -> None:
-    storage.write_atomic(task.path, train_bpe(_training_texts(task), task.vocab_size))
+def _make_vocabulary(task: _VocabularyTask) -> None:
+    settings = task.settings
+    if settings.tokenizer == TRAIN_TOKENIZER:
+        data = train_bpe(
+            _training_texts(task),
+            settings.vocab_size,
+            (END_OF_TEXT, *settings.special_tokens),
+            digits=settings.digits,
+            whitespace=settings.whitespace,
+        )
+    else:
+        data = load_tokenizer(settings.tokenizer, settings.pattern).data
+    storage.write_atomic(task.path, data)
 
 
-def _training_texts(task: _Training) -> Iterator[str]:
+def _training_texts(task: _VocabularyTask) -> Iterator[str]:
     # The text that was ingested is close enough to cut a sample by, and cheap to read.
-    corpus_bytes = 0
-    for part in task.parts:
+    held: dict[str, int] = {}
+    for part, group in task.parts:
         scores = one_chunk(storage.read_parquet(part.path, ["scores"])["scores"])
-        corpus_bytes += int(pc.sum(scores.field(INGEST_SCORE)).as_py() or 0)
-    share = min(1.0, TRAINING_BYTES / max(1, corpus_bytes))
-    for part in task.parts:
+        held[group] = held.get(group, 0) + int(pc.sum(scores.field(INGEST_SCORE)).as_py() or 0)
+    copies = training_shares(held, task.settings.sample)
+    for part, group in task.parts:
         table = storage.read_parquet(part.path, ["id", "text"])
-        chosen = in_training_sample(table["id"], task.seed, share)
-        yield from table.filter(pa.array(chosen))["text"].to_pylist()
+        times = training_copies(table["id"], task.seed, copies[group])
+        for text, n in zip(table["text"], times.tolist(), strict=True):
+            for _ in range(n):
+                yield text.as_py()
+
+
+def training_shares(held: Mapping[str, int], weights: Mapping[str, float]) -> dict[str, float]:
+    """How often a document of each group is trained on, on average; `held` are bytes of text.
+
+    Together as much text as there is, at most TRAINING_BYTES, divided by weight: of a group with
+    little text and much weight every document is taken several times.
+    """
+    total = sum(held.values())
+    wanted = min(total, TRAINING_BYTES)
+    if not weights:
+        return dict.fromkeys(held, wanted / max(1, total))
+    scale = sum(weights[group] for group, size in held.items() if size)
+    return {
+        group: wanted * weights[group] / scale / size if size else 0.0
+        for group, size in held.items()
+    }
+
+
+_ROW_COLUMNS = ("id", "tokens", "source", "n_bytes", "original", "split", "position")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,7 +307,7 @@ class _Encode:
     tokenizer: str
     seed: int
     split: tuple[tuple[str, float], ...]
-    columns: tuple[str, ...] = ("text", "source", "augmented_from")
+    columns: tuple[str, ...] = ("text", "source", "kind", "language", "augmented_from")
 
     def open(self) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
         encoder = Encoder(load_tokenizer(self.tokenizer))
@@ -219,8 +323,11 @@ class _Encode:
                     original,
                     pa.array(split_of(original, self.seed, dict(self.split)).tolist(), pa.string()),
                     pa.array(split_positions(original, self.seed)),
+                    batch.column("kind"),
+                    batch.column("language"),
+                    count_words(batch.column("text")),
                 ],
-                names=["id", "tokens", "source", "n_bytes", "original", "split", "position"],
+                names=[*_ROW_COLUMNS, "kind", "language", "words"],
             )
 
         return encode
@@ -250,6 +357,23 @@ def _write(task: _Shard) -> None:
     vocabulary = load_tokenizer(task.tokenizer)
     info = write_shard(task.target, task.plan.name, task.plan.split, documents, vocabulary)
     storage.write_json(task.info, info.model_dump(mode="json"))
+
+
+def _fold_rows(table: pa.Table) -> pa.Table:
+    """The sums of rows as `_Encode` makes them, or of such sums."""
+    if "tokens" in table.column_names and pa.types.is_list(table.schema.field("tokens").type):
+        # The token that ends a document is no part of its text.
+        table = pa.table(
+            {
+                "kind": table["kind"],
+                "language": table["language"],
+                "documents": pa.array(np.ones(table.num_rows, np.int64)),
+                "words": table["words"],
+                "tokens": pa.array(_lengths(table) - 1),
+                "bytes": table["n_bytes"],
+            }
+        )
+    return fold_fertility(table)
 
 
 def _splits(table: pa.Table, validation: str | None) -> npt.NDArray[np.object_]:

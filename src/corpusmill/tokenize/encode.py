@@ -1,6 +1,7 @@
 """From text to tokens and back, a batch of documents at a time.
 
-The library that encodes is known to this file only.
+The tokens are those of `tokenizers` for the whole text, whoever encodes: `corpusmill.tokenize.fast`
+where it can, else that library itself.
 """
 
 import re
@@ -11,24 +12,35 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from corpusmill.errors import RunError
+from corpusmill.tokenize.fast import FastEncoder, fast_encoder
 from corpusmill.tokenize.vocabulary import Vocabulary
 
 PIECE_CHARACTERS = 1 << 20
-"""Text that the library gets at once: it needs some hundred bytes of memory per token."""
+"""Text that `tokenizers` gets at once: it needs some hundred bytes of memory per token."""
 
-CUT_WINDOW = 4096
-"""Characters before the end of a piece in which a place to cut is looked for."""
+_CUT = re.compile(r"(?<=\S)(?= \S)|(?<=\S\n)(?=[^\W\d_])")
+"""Places where every pattern of `pretokens` cuts, whatever stands before and after: before a single
+space between words, and between a line's end and a letter."""
 
-_BETWEEN_WORDS = re.compile(r"(?<=\S)(?= \S)")
+Tokens = npt.NDArray[np.generic]
 
 
 class Encoder:
     """Encodes and decodes with one vocabulary."""
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    slow_because: str | None = None
+    """Why `tokenizers` encodes and not the fast way; None where the fast way does."""
+
+    def __init__(self, vocabulary: Vocabulary, *, fast: bool = True) -> None:
         self.vocabulary = vocabulary
         self._tokenizer = vocabulary.tokenizer()
         self._dtype = np.dtype(vocabulary.dtype)
+        self._fast: FastEncoder | None = None
+        found = fast_encoder(vocabulary) if fast else "it was not asked for"
+        if isinstance(found, FastEncoder):
+            self._fast = found
+        else:
+            self.slow_because = found
 
     def encode(self, texts: pa.Array) -> pa.ListArray:
         """Tokens of each text, with the end-of-text token after them; one row per text.
@@ -36,26 +48,17 @@ class Encoder:
         The result is list<uint16> or list<uint32>, by the vocabulary's size. Names of special
         tokens in a text are encoded as the characters they are.
         """
-        lengths = np.zeros(len(texts), np.int64)
-        blocks: list[npt.NDArray[np.generic]] = []
-        end = np.array([self.vocabulary.end_of_text], self._dtype)
-        for rows, pieces, last in _groups(texts):
-            encodings = self._tokenizer.encode_batch_fast(pieces, add_special_tokens=False)
-            for row, encoding, is_last in zip(rows, encodings, last, strict=True):
-                tokens = np.array(encoding.ids, self._dtype)
-                blocks.append(tokens)
-                lengths[row] += len(tokens)
-                if is_last:
-                    blocks.append(end)
-                    lengths[row] += 1
+        rows = self._fast_rows(texts) if self._fast else self._library_rows(texts)
         offsets = np.zeros(len(texts) + 1, np.int64)
-        np.cumsum(lengths, out=offsets[1:])
+        np.cumsum([len(row) + 1 for row in rows], out=offsets[1:])
         if offsets[-1] > np.iinfo(np.int32).max:
             raise RunError(f"{offsets[-1]} tokens in one batch: make part_mb smaller")
-        values = np.concatenate(blocks) if blocks else np.zeros(0, self._dtype)
+        values = np.full(offsets[-1], self.vocabulary.end_of_text, self._dtype)
+        for row, start in zip(rows, offsets, strict=False):
+            values[start : start + len(row)] = row
         return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), pa.array(values))
 
-    def decode(self, tokens: npt.NDArray[np.generic]) -> str:
+    def decode(self, tokens: Tokens) -> str:
         """The text of one document's tokens; a final end-of-text token is left out."""
         ids = tokens.tolist()
         if ids and ids[-1] == self.vocabulary.end_of_text:
@@ -63,38 +66,48 @@ class Encoder:
         text: str = self._tokenizer.decode(ids, skip_special_tokens=False)
         return text
 
+    def _fast_rows(self, texts: pa.Array) -> list[Tokens]:
+        assert self._fast is not None
+        # Narrowed at once: what the library returns is twice as wide as most vocabularies need.
+        return [self._fast.encode(text.as_py()).astype(self._dtype) for text in texts]
 
-def _groups(texts: pa.Array) -> Iterator[tuple[list[int], list[str], list[bool]]]:
-    """Pieces of the texts in order, in groups of bounded size: (row, piece, is its row's last)."""
+    def _library_rows(self, texts: pa.Array) -> list[Tokens]:
+        blocks: list[list[Tokens]] = [[] for _ in range(len(texts))]
+        for rows, pieces in _groups(texts):
+            encodings = self._tokenizer.encode_batch_fast(pieces, add_special_tokens=False)
+            for row, encoding in zip(rows, encodings, strict=True):
+                blocks[row].append(np.array(encoding.ids, self._dtype))
+        return [block[0] if len(block) == 1 else np.concatenate(block) for block in blocks]
+
+
+def _groups(texts: pa.Array) -> Iterator[tuple[list[int], list[str]]]:
+    """Pieces of the texts in order, in groups of bounded size: the rows and the pieces."""
     rows: list[int] = []
     pieces: list[str] = []
-    last: list[bool] = []
     held = 0
     for row, text in enumerate(texts):
-        for piece, is_last in cut_text(text.as_py()):
+        for piece in cut_text(text.as_py()):
             rows.append(row)
             pieces.append(piece)
-            last.append(is_last)
             held += len(piece)
             if held >= PIECE_CHARACTERS:
-                yield rows, pieces, last
-                rows, pieces, last, held = [], [], [], 0
+                yield rows, pieces
+                rows, pieces, held = [], [], 0
     if rows:
-        yield rows, pieces, last
+        yield rows, pieces
 
 
-def cut_text(text: str) -> Iterator[tuple[str, bool]]:
-    """The text in pieces of at most PIECE_CHARACTERS; each with whether it is the last.
+def cut_text(text: str) -> Iterator[str]:
+    """The text in pieces of about PIECE_CHARACTERS, whose tokens are those of the whole text.
 
-    Cut before a single space between words, where byte-level BPE cuts anyway, so that the tokens
-    are those of the whole text; a text without such a place is cut anywhere, which decodes as well.
+    A text is cut at the first place after so many characters where its tokens are cut anyway; one
+    without such a place stays whole.
     """
     start = 0
     while len(text) - start > PIECE_CHARACTERS:
-        end = start + PIECE_CHARACTERS
-        window = end - CUT_WINDOW
-        for match in _BETWEEN_WORDS.finditer(text, window, end):
-            end = match.start()
-        yield text[start:end], False
-        start = end
-    yield text[start:], True
+        place = _CUT.search(text, start + PIECE_CHARACTERS)
+        if place is None:
+            break
+        yield text[start : place.start()]
+        start = place.start()
+    yield text[start:]

@@ -1,5 +1,7 @@
 """Which tokens there are: a byte-level BPE vocabulary, trained on the corpus or given.
 
+What is given may be a tokenizer.json, a tiktoken file or a `transformers` folder.
+
 Every vocabulary is lossless: decoding gives back each UTF-8 text exactly. One that is not (a
 normaliser, lower-casing, an unknown token) is refused when it is loaded.
 """
@@ -15,9 +17,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import xxhash
 
-from corpusmill import storage
 from corpusmill.document import id_fraction
 from corpusmill.errors import UsageError
+from corpusmill.tokenize.given import json_object, read_given
+from corpusmill.tokenize.pretokens import (
+    Digits,
+    PatternName,
+    Whitespace,
+    pattern_for,
+    pretokenizer,
+)
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -26,7 +35,8 @@ END_OF_TEXT = "<|endoftext|>"
 """Ends every document in a shard. GPT-2's name for it."""
 
 END_OF_TEXT_NAMES = (END_OF_TEXT, "<|end_of_text|>", "</s>", "<eos>", "<|im_end|>")
-"""What given tokenizers call the token that ends a document; the first that is there is used."""
+"""What given tokenizers call the token that ends a document; the first that is there is used, and
+otherwise the one that the file puts after each sequence."""
 
 TRAINING_BYTES = 256 << 20
 """UTF-8 bytes of text that a vocabulary is trained on at most: bounds the trainer's memory."""
@@ -68,7 +78,12 @@ class Vocabulary:
 
 
 def train_bpe(
-    texts: Iterable[str], vocab_size: int, special_tokens: tuple[str, ...] = (END_OF_TEXT,)
+    texts: Iterable[str],
+    vocab_size: int,
+    special_tokens: tuple[str, ...] = (END_OF_TEXT,),
+    *,
+    digits: Digits = "together",
+    whitespace: Whitespace = "runs",
 ) -> bytes:
     """Train a byte-level BPE and return its tokenizer.json; any order of `texts` gives the same.
 
@@ -76,7 +91,7 @@ def train_bpe(
     enough different pairs, the result is smaller than `vocab_size`: pairs seen once are no tokens.
     Raises UsageError for a size or special tokens that cannot be.
     """
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import Tokenizer, pre_tokenizers, trainers
 
     if END_OF_TEXT not in special_tokens or len(set(special_tokens)) < len(special_tokens):
         raise UsageError(f"special tokens must be different and hold {END_OF_TEXT!r}")
@@ -86,9 +101,14 @@ def train_bpe(
             f"vocab_size: {vocab_size} is too small: {BYTES} bytes and {len(special_tokens)} "
             f"special tokens need {smallest}"
         )
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
+    empty = {
+        "version": "1.0",
+        "added_tokens": [],
+        "pre_tokenizer": pretokenizer(pattern_for(digits, whitespace)),
+        "decoder": {**pretokenizer(pattern_for("together", "runs")), "add_prefix_space": True},
+        "model": {"type": "BPE", "vocab": {}, "merges": []},
+    }
+    tokenizer = Tokenizer.from_str(json.dumps(empty))
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
         min_frequency=2,
@@ -113,31 +133,31 @@ def training_pieces(text: str) -> Iterator[str]:
         yield text
 
 
-def in_training_sample(
-    ids: pa.Array | pa.ChunkedArray, seed: int, share: float
-) -> npt.NDArray[np.bool_]:
-    """Which documents a vocabulary is trained on, shape [documents]: a keyed hash of the id.
+def training_copies(
+    ids: pa.Array | pa.ChunkedArray, seed: int, copies: float
+) -> npt.NDArray[np.int64]:
+    """How often each document goes into the training sample, shape [documents].
 
-    `share` is TRAINING_BYTES over the bytes of the corpus, or 1 for all of a smaller one.
+    `copies` is the mean, for example 0.3 or 2.5: the whole part for everyone, and one more where
+    a keyed hash of the id says so. A larger mean never takes a document out.
     """
-    return id_fraction(ids, seed, "vocabulary") < share
+    whole = int(copies)
+    more = id_fraction(ids, seed, "vocabulary") < copies - whole
+    return whole + more.astype(np.int64)
 
 
-def load_tokenizer(source: str | bytes) -> Vocabulary:
-    """Load a tokenizer.json, by path or content. Raises UsageError if it cannot serve, and why."""
+def load_tokenizer(source: str | bytes, pattern: PatternName | None = None) -> Vocabulary:
+    """Load a vocabulary: the content of a tokenizer.json, or the path of one, of a tiktoken file or
+    of a `transformers` folder.
+
+    `pattern` says how text is cut where that is not known from a tiktoken file's name. Raises
+    UsageError if the vocabulary cannot serve, and why.
+    """
     if isinstance(source, bytes):
-        name, data = "tokenizer.json", source
+        name, content = "tokenizer.json", json_object("tokenizer.json", source)
     else:
-        name = source
-        try:
-            data = storage.read_bytes(source)
-        except OSError as error:
-            raise UsageError(f"{name}: cannot be read: {error.strerror or error}") from None
-    try:
-        content = json.loads(data)
-    except (ValueError, RecursionError):
-        raise UsageError(f"{name}: is not JSON") from None
-    if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
+        name, content = source, read_given(source, END_OF_TEXT, pattern)
+    if not isinstance(content.get("model"), dict):
         raise UsageError(f"{name}: is not a tokenizer.json of the `tokenizers` library")
     if content.get("normalizer") is not None:
         raise UsageError(f"{name}: has a normalizer, which changes the text: {_WANTED}")
@@ -151,12 +171,16 @@ def load_tokenizer(source: str | bytes) -> Vocabulary:
         for number, token in sorted(tokenizer.get_added_tokens_decoder().items())
         if token.special
     }
-    end_of_text = next((special_ids[n] for n in END_OF_TEXT_NAMES if n in special_ids), None)
+    names = (*END_OF_TEXT_NAMES, _last_of_sequence(content))
+    end_of_text = next((special_ids[n] for n in names if n in special_ids), None)
     if end_of_text is None:
         raise UsageError(
             f"{name}: has no token that ends a document: "
             f"one of {', '.join(END_OF_TEXT_NAMES)} must be a special token"
         )
+    for token, number in special_ids.items():
+        if number in tokenizer.encode(token, add_special_tokens=False).ids:
+            raise UsageError(f"{name}: the special token {token!r} can come from a text")
     return Vocabulary(
         data=canonical,
         hash=xxhash.xxh3_128_hexdigest(canonical),
@@ -164,6 +188,14 @@ def load_tokenizer(source: str | bytes) -> Vocabulary:
         special_ids=special_ids,
         end_of_text=end_of_text,
     )
+
+
+def _last_of_sequence(content: dict[str, Any]) -> str:
+    """The special token that the file's template puts after a sequence, or nothing."""
+    try:
+        return str(content["post_processor"]["single"][-1]["SpecialToken"]["id"])
+    except (KeyError, IndexError, TypeError):
+        return ""
 
 
 _WANTED = "only tokenizers that give every text back unchanged are supported (byte-level BPE)"
@@ -179,7 +211,7 @@ def _library_object(name: str, canonical: bytes) -> "Tokenizer":
     """Build the library's object and see that it is lossless."""
     from tokenizers import Tokenizer
 
-    probe = _probe_text()
+    probe = probe_text()
     try:
         tokenizer = Tokenizer.from_str(canonical.decode())
         tokenizer.encode_special_tokens = True
@@ -196,7 +228,13 @@ def _library_object(name: str, canonical: bytes) -> "Tokenizer":
     return tokenizer
 
 
-def _probe_text() -> str:
+def token_texts(tokenizer: "Tokenizer", size: int) -> list[str]:
+    """Every token below an id that is text by itself and not special, in the order of ids."""
+    texts = tokenizer.decode_batch([[number] for number in range(size)], skip_special_tokens=True)
+    return [text for text in texts if "\ufffd" not in text]
+
+
+def probe_text() -> str:
     """A text with every byte that UTF-8 uses, and what lossy tokenizers change."""
     two_bytes = "".join(map(chr, range(0x800)))
     lead_bytes = "".join(chr(max(0x800, n << 12)) for n in range(16) if n != 0xD)
