@@ -171,6 +171,26 @@ class Settings(_Settings):
     """Steps between evaluations on the validation split; the last step always has one."""
     evaluate_batches: int = Field(default=16, ge=1)
     """Batches of each source of the validation split that an evaluation reads at most."""
+    peak_tflops: float | None = Field(default=None, gt=0)
+    """Operations, in 10^12 a second, that the device of one process does at most in this precision:
+    `mfu` is the share of it. None: an NVIDIA data sheet's, or measured on a CPU."""
+    tensorboard: bool = False
+    """Write the metrics for TensorBoard, too, to `tensorboard/` in the folder. Needs the extra
+    `tensorboard`."""
+    energy: bool = False
+    """Estimate energy and CO2 with codecarbon, offline. Needs the extra `energy`, and `country`."""
+    country: str | None = Field(default=None, pattern="^[A-Z]{3}$")
+    """Whose mix of electricity the estimate is for: three letters, ISO 3166-1 (DEU, FRA, USA)."""
+
+    @model_validator(mode="after")
+    def _country_is_there(self) -> Self:
+        if self.energy and self.country is None:
+            raise ValueError("energy: needs `country`, three letters such as DEU")
+        return self
+
+
+WATCHING = frozenset({"peak_tflops", "tensorboard", "energy", "country"})
+"""Settings that change nothing in what is trained: they may differ when a run goes on."""
 
 
 def read_settings(config: str | None, overrides: list[str]) -> Settings:

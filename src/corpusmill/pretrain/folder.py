@@ -7,7 +7,7 @@ from typing import Any
 
 from corpusmill import storage
 from corpusmill.errors import RunError, UsageError
-from corpusmill.pretrain.config import Settings, flatten
+from corpusmill.pretrain.config import WATCHING, Settings, flatten
 from corpusmill.tokenize.manifest import TOKENIZER_FILE, Manifest
 
 RECORD_FILE = "train.json"
@@ -80,7 +80,7 @@ def _refuse_changes(out: str, before: dict[str, Any], now: dict[str, Any]) -> No
     changes = [
         f"  {name}: {old.get(name)!r} before, {new.get(name)!r} now"
         for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name)
+        if old.get(name) != new.get(name) and name not in WATCHING
     ]
     if before["shards_xxh3"] != now["shards_xxh3"]:
         changes.append(f"  shards: {before['shards']} before, other content in {now['shards']} now")

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from corpusmill import storage
+from corpusmill.pretrain.board import Board
+from corpusmill.pretrain.energy import NONE, Energy
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -15,36 +17,57 @@ LAST = 10
 
 
 def read_metrics(out: str) -> list[dict[str, Any]]:
-    """The rows so far, in order; a last line that was cut off by a kill is left out."""
-    path = os.path.join(out, METRICS_FILE)
-    rows: list[dict[str, Any]] = []
-    if not os.path.exists(path):
-        return rows
-    for line in storage.read_bytes(path).splitlines():
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            break
-    return rows
+    """The rows so far, in order; what is no row is left out, such as one that a kill cut off."""
+    return scan_metrics(out)[0]
+
+
+def scan_metrics(out: str) -> tuple[list[dict[str, Any]], int]:
+    """The rows so far, in order, and the number of lines that are none."""
+    path = storage.join(out, METRICS_FILE)
+    if not storage.exists(path):
+        return [], 0
+    lines = storage.read_bytes(path).splitlines()
+    rows = [row for row in map(_row, lines) if row is not None]
+    return rows, len(lines) - len(rows)
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return row if isinstance(row, dict) and type(row.get("step")) is int else None
 
 
 class MetricsLog:
     """Appends rows to metrics.jsonl. Opening it removes the rows after `step`."""
 
-    def __init__(self, out: str | None, step: int) -> None:
-        """Without a folder, in all processes but the first, rows are noted and not written."""
+    def __init__(self, out: str | None, step: int, *, board: bool = False) -> None:
+        """Without a folder, in all processes but the first, rows are noted and not written.
+
+        With `board` they are also written for TensorBoard.
+        """
         kept: list[dict[str, Any]] = []
         self._path: str | None = None
+        self._board: Board | None = None
         if out is not None:
             kept = [row for row in read_metrics(out) if row["step"] <= step]
             self._path = os.path.join(out, METRICS_FILE)
             storage.write_atomic(self._path, "".join(map(_line, kept)).encode())
+            if board:
+                self._board = Board(out)
         self.last_losses: deque[float] = deque(maxlen=LAST)
         """Of the newest steps, LAST at most."""
+        self.last_mfu: deque[float] = deque(maxlen=LAST)
+        """Of the newest steps, LAST at most; empty where it is not known."""
+        self.peak_memory_bytes = 0
+        """Of all steps."""
         self.validation_loss: float | None = None
         """Of the newest evaluation."""
         self.validation_bits_per_byte: float | None = None
         """Of the newest evaluation."""
+        self.energy = NONE
+        """Of all calls up to the newest row that has it."""
         self.skipped = 0
         """Steps that moved nothing, because their loss or gradient was not finite."""
         for row in kept:
@@ -59,13 +82,27 @@ class MetricsLog:
             stream.write(_line(row))
 
     def _note(self, row: Mapping[str, Any]) -> None:
+        if self._board is not None:
+            self._board.add(row)
         if "validation_loss" in row:
             self.validation_loss = row["validation_loss"]
             self.validation_bits_per_byte = row["validation_bits_per_byte"]
-        elif row.get("skipped"):
+            return
+        if "energy_kwh" in row:
+            self.energy = Energy(row["energy_kwh"], row["co2_kg"])
+            return
+        self.peak_memory_bytes = max(self.peak_memory_bytes, row.get("peak_memory_bytes", 0))
+        if row.get("mfu") is not None:
+            self.last_mfu.append(row["mfu"])
+        if row.get("skipped"):
             self.skipped += 1
         else:
             self.last_losses.append(row["loss"])
+
+    def close(self) -> None:
+        """Nothing is added any more."""
+        if self._board is not None:
+            self._board.close()
 
     def sync(self) -> None:
         """Bring the rows to the disk: before a checkpoint says that their steps are done."""
