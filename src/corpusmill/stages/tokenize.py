@@ -6,6 +6,7 @@ are pure functions of ids and token counts, so shards are written in parallel an
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -139,7 +140,7 @@ class Tokenize(SinkStage):
         vocabulary = load_tokenizer(path)
         if self.tokenizer == TRAIN_TOKENIZER and vocabulary.size < self.vocab_size:
             notes.append(f"the vocabulary has {vocabulary.size} tokens: the corpus gave no more")
-        slow = Encoder(vocabulary).slow_because
+        slow = _encoder(vocabulary.data).slow_because
         if slow is not None:
             notes.append(f"encoding is slower than it could be: {slow}")
         encode = _Encode(tokenizer=path, seed=verbs.seed, split=tuple(self.split.items()))
@@ -297,6 +298,12 @@ def training_shares(held: Mapping[str, int], weights: Mapping[str, float]) -> di
     }
 
 
+@lru_cache(maxsize=1)
+def _encoder(data: bytes) -> Encoder:
+    # A worker keeps it from part to part: one of 100,000 tokens takes seconds to set up.
+    return Encoder(load_tokenizer(data))
+
+
 _ROW_COLUMNS = ("id", "tokens", "source", "n_bytes", "original", "split", "position")
 
 
@@ -310,7 +317,7 @@ class _Encode:
     columns: tuple[str, ...] = ("text", "source", "kind", "language", "augmented_from")
 
     def open(self) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
-        encoder = Encoder(load_tokenizer(self.tokenizer))
+        encoder = _encoder(storage.read_bytes(self.tokenizer))
 
         def encode(batch: pa.RecordBatch) -> pa.RecordBatch:
             original = pc.coalesce(batch.column("augmented_from"), batch.column("id"))
