@@ -209,8 +209,7 @@ def test_a_folder_that_cannot_judge_is_refused_with_the_setting(
     (copy / "tokenizer.json").unlink()
     scorer.check()  # an older folder: the vocabulary beside the shards serves
 
-    for file in (copy / "checkpoints").iterdir():
-        file.unlink()
+    shutil.rmtree(copy / "checkpoints")
     with pytest.raises(UsageError, match=r"checkpoint: train: .*no checkpoint yet"):
         scorer.check()
     with pytest.raises(UsageError, match=r"checkpoint: train: .*is no training folder"):
@@ -221,7 +220,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_not_removed(trained: Path, tmp_
     copy = tmp_path / "train"
     shutil.copytree(trained, copy)
     older, newer = list_checkpoints(str(copy))
-    os.truncate(newer.path, 1000)
+    os.truncate(Path(newer.path) / "share-00000-00000.safetensors", 1000)
     said: list[str] = []
     assert newest_checkpoint(str(copy), said.append).step == older.step
     assert "damaged" in said[0]

@@ -466,7 +466,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(fresh: Path, on
     with pytest.raises(UsageError, match=r"train on the newest ones first.*run/shards --out DIR"):
         filter_round(run=str(run), train=str(other), engine=InProcess())
     for checkpoint in list_checkpoints(str(fresh / "t1")):
-        Path(checkpoint.path).unlink()
+        shutil.rmtree(checkpoint.path)
     with pytest.raises(UsageError, match="no checkpoint yet"):
         filtered(fresh)
     assert not files_of(run / "rounds")
@@ -588,6 +588,6 @@ def test_a_training_that_was_killed_early_begins_with_the_weights_it_recorded(
     out = trained(shards, tmp_path / "t2", "steps=2", f"start={tmp_path}/t1")
     shutil.rmtree(out / "checkpoints")
     for checkpoint in list_checkpoints(str(tmp_path / "t1")):
-        Path(checkpoint.path).unlink()
+        shutil.rmtree(checkpoint.path)
     with pytest.raises(UsageError, match="no longer has the checkpoint of step 60"):
         trained(shards, out, "steps=2", f"start={tmp_path}/t1")

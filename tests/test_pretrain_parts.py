@@ -3,23 +3,28 @@
 import io
 import json
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 import pytest
+import safetensors.torch
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
+from corpusmill import storage
 from corpusmill.errors import RunError, UsageError
 from corpusmill.pretrain.attention import rotary_tables, rotate
 from corpusmill.pretrain.checkpoint import (
+    Checkpoint,
     list_checkpoints,
+    newest_checkpoint,
     read_checkpoint,
+    remove_unfinished,
     resume,
-    save_checkpoint,
 )
 from corpusmill.pretrain.config import (
     ModelSettings,
@@ -32,6 +37,8 @@ from corpusmill.pretrain.loss import SCORE_BYTES, summed_loss
 from corpusmill.pretrain.metrics import MetricsLog, read_metrics
 from corpusmill.pretrain.model import Decoder, count_parameters
 from corpusmill.pretrain.optimizer import build_optimizer, set_learning_rate
+from corpusmill.pretrain.parallel import World
+from corpusmill.pretrain.saving import Saver
 from corpusmill.pretrain.schedule import learning_rate
 from corpusmill.tokenize.batches import IGNORED
 
@@ -230,35 +237,113 @@ def test_only_matrices_are_decayed() -> None:
         assert torch.allclose(parameter, before[name] * scale), name
 
 
-def save_steps(out: Path, *steps: int, keep: int = 2) -> Decoder:
-    model = small_model()
+def save_steps(
+    out: Path, *steps: int, keep: int = 2, keep_every: int | None = None, tied: bool = True
+) -> Decoder:
+    model = small_model(tied_embeddings=tied)
     optimizer = build_optimizer(model, 0.1, CPU)
+    saver = Saver(str(out), World(), {"batch": 3}, keep=keep, keep_every=keep_every)
     for step in steps:
+        for parameter in model.parameters():
+            parameter.grad = torch.ones_like(parameter)
+        optimizer.step()
         with torch.no_grad():
             model.norm.weight.fill_(step)
-        save_checkpoint(
-            str(out), step=step, model=model, optimizer=optimizer, settings={}, keep=keep
-        )
+        saver.save(step, model, optimizer)
+        with torch.no_grad():  # what is written beside the training is what was there
+            model.norm.weight.fill_(-1)
+    saver.finish()
     return model
 
 
-def test_only_the_newest_checkpoints_are_kept(tmp_path: Path) -> None:
-    save_steps(tmp_path, 20, 40, 60, 100)
-    assert [checkpoint.step for checkpoint in list_checkpoints(str(tmp_path))] == [60, 100]
-    assert len(list((tmp_path / "checkpoints").iterdir())) == 2
+def test_only_the_newest_checkpoints_are_kept_and_those_that_keep_every_divides(
+    tmp_path: Path,
+) -> None:
+    save_steps(tmp_path / "a", 20, 40, 60, 100)
+    assert [checkpoint.step for checkpoint in list_checkpoints(str(tmp_path / "a"))] == [60, 100]
+    assert len(list((tmp_path / "a" / "checkpoints").iterdir())) == 2
+    save_steps(tmp_path / "b", 20, 40, 60, 80, 100, keep=1, keep_every=40)
+    found = [checkpoint.step for checkpoint in list_checkpoints(str(tmp_path / "b"))]
+    assert found == [40, 80, 100]
 
 
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_checkpoint_gives_back_weights_optimizer_and_settings(tied: bool, tmp_path: Path) -> None:
+    model = save_steps(tmp_path, 20, tied=tied)
+    checkpoint = newest_checkpoint(str(tmp_path), print)
+    state = read_checkpoint(checkpoint)
+    assert (state["step"], state["settings"]) == (20, {"batch": 3})
+    with torch.no_grad():
+        model.norm.weight.fill_(20)
+    expected = model.state_dict()
+    assert state["model"].keys() == expected.keys()
+    assert all(torch.equal(state["model"][name], tensor) for name, tensor in expected.items())
+    other = small_model(tied_embeddings=tied)
+    optimizer = build_optimizer(other, 0.1, CPU)
+    assert resume(str(tmp_path), other, optimizer, World(), print) == 20
+    assert all(
+        torch.equal(a, b) for a, b in zip(other.parameters(), model.parameters(), strict=True)
+    )
+    for parameter in other.parameters():
+        assert float(optimizer.state[parameter]["step"]) == 1
+        assert torch.allclose(optimizer.state[parameter]["exp_avg"], torch.tensor(0.1))
+        assert torch.allclose(optimizer.state[parameter]["exp_avg_sq"], torch.tensor(0.05))
+
+
+def test_equal_states_have_equal_checkpoints(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        save_steps(tmp_path / name, 20, 40)
+    found = {
+        tuple(one.xxh3 for one in list_checkpoints(str(tmp_path / name)))
+        for name in ("a", "b", "c")
+    }
+    assert len(found) == 1
+
+
+def test_what_a_killed_process_left_is_no_checkpoint_and_is_removed(tmp_path: Path) -> None:
+    save_steps(tmp_path, 20, 40)
+    older, newer = list_checkpoints(str(tmp_path))
+    folder = Path(newer.path)
+    folder.rename(folder.with_name(f"{storage.TEMPORARY}step-00000040"))
+    assert list_checkpoints(str(tmp_path)) == [older]
+    remove_unfinished(str(tmp_path))
+    assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == [Path(older.path).name]
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_training(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").write_text("a file where the folder should be")
+    with pytest.raises(RunError, match="the checkpoint was not written: cannot write"):
+        save_steps(tmp_path, 20)
+
+
+def _flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "record": lambda folder: _flip(folder / "checkpoint.json"),
+    "share": lambda folder: _flip(folder / "share-00000-00000.safetensors"),
+    "missing": lambda folder: (folder / "share-00000-00000.safetensors").unlink(),
+    "foreign": lambda folder: (folder / "share-00001-00000.safetensors").write_bytes(b"other"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
 @pytest.mark.parametrize("damaged", [1, 2])
-def test_a_damaged_checkpoint_is_passed_over_with_a_warning(damaged: int, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
+    damaged: int, kind: str, tmp_path: Path
+) -> None:
     save_steps(tmp_path, 20, 40)
     for checkpoint in list_checkpoints(str(tmp_path))[-damaged:]:
-        path = Path(checkpoint.path)
-        data = bytearray(path.read_bytes())
-        data[len(data) // 2] ^= 1
-        path.write_bytes(data)
+        DAMAGE[kind](Path(checkpoint.path))
+        with pytest.raises(RunError, match="is damaged"):
+            read_checkpoint(checkpoint)
     lines: list[str] = []
     model = small_model()
-    step = resume(str(tmp_path), model, build_optimizer(model, 0.1, CPU), lines.append)
+    optimizer = build_optimizer(model, 0.1, CPU)
+    step = resume(str(tmp_path), model, optimizer, World(), lines.append)
     assert step == (20 if damaged == 1 else 0)
     assert sum(line.startswith("warning: ") for line in lines) == damaged
     assert float(model.norm.weight.detach()[0]) == (20.0 if damaged == 1 else 1.0)
@@ -275,25 +360,89 @@ class Planted:
         return Path.touch, (self.path,)
 
 
+def plant(out: Path, share: bytes, **changes: object) -> Checkpoint:
+    """A checkpoint with right checksums and anything in it."""
+    record = {
+        "format": 1,
+        "step": 40,
+        "settings": {},
+        "tied": {},
+        "shares": {"share-00000-00000.safetensors": xxhash.xxh3_128_hexdigest(share)},
+        **changes,
+    }
+    data = json.dumps(record).encode()
+    folder = out / "checkpoints" / f"step-00000040-{xxhash.xxh3_128_hexdigest(data)}"
+    folder.mkdir(parents=True)
+    (folder / "checkpoint.json").write_bytes(data)
+    (folder / "share-00000-00000.safetensors").write_bytes(share)
+    return list_checkpoints(str(out))[-1]
+
+
 def test_nothing_in_a_checkpoint_is_executed(tmp_path: Path) -> None:
-    save_steps(tmp_path, 20)
-    for data in (
-        pickle.dumps(Planted(tmp_path / "executed"), protocol=2),
-        _torch_file(Planted(tmp_path / "executed")),
-    ):
-        name = f"step-00000040-{xxhash.xxh3_128_hexdigest(data)}.pt"
-        path = tmp_path / "checkpoints" / name
-        path.write_bytes(data)
+    sink = io.BytesIO()
+    torch.save(Planted(tmp_path / "executed"), sink)
+    pickled = pickle.dumps(Planted(tmp_path / "executed"), protocol=2)
+    for number, share in enumerate((pickled, sink.getvalue())):
+        checkpoint = plant(tmp_path / str(number), share)
+        (Path(checkpoint.path) / ".metadata").unlink(missing_ok=True)
         with pytest.raises(RunError, match="is not a checkpoint"):
-            read_checkpoint(list_checkpoints(str(tmp_path))[-1])
-        path.unlink()
+            read_checkpoint(checkpoint)
+        (Path(checkpoint.path) / ".metadata").write_bytes(pickled)
+        with pytest.raises(RunError, match="is damaged"):
+            read_checkpoint(checkpoint)
     assert not (tmp_path / "executed").exists()
 
 
-def _torch_file(content: object) -> bytes:
-    sink = io.BytesIO()
-    torch.save(content, sink)
-    return sink.getvalue()
+@pytest.mark.parametrize(
+    "notes",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"model.norm.weight": {"saved_offsets": [9000000000000]}}',
+        '{"model.norm.weight": {"saved_offsets": ["x"]}}',
+        '{"model.norm.weight": {"saved_offsets": [-1]}}',
+        '{"model.norm.weight": {"saved_offsets": [1, 2, 3]}}',
+    ],
+)
+def test_shares_that_are_no_whole_are_refused(notes: str, tmp_path: Path) -> None:
+    share = safetensors.torch.save(
+        {"model.norm.weight": torch.ones(4)}, {"DCP_SHARDING_INFO": notes}
+    )
+    checkpoint = plant(tmp_path, share)
+    with pytest.raises(RunError, match=r"is not a checkpoint|is not whole"):
+        read_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"format": 2},
+        {"step": 41},
+        {"settings": []},
+        {"tied": {"head.weight": "nothing"}},
+        {"tied": {"head.weight": 3}},
+        {"shares": {"../../elsewhere": "0"}},
+        {"shares": {"share-00000-00000.safetensors": 7}},
+    ],
+)
+def test_a_record_that_says_something_else_is_refused(
+    changes: dict[str, object], tmp_path: Path
+) -> None:
+    share = safetensors.torch.save(
+        {"model.norm.weight": torch.ones(4)},
+        {"DCP_SHARDING_INFO": '{"model.norm.weight": {"saved_offsets": [0]}}'},
+    )
+    assert read_checkpoint(plant(tmp_path / "right", share))["model"]["norm.weight"].sum() == 4
+    with pytest.raises(RunError, match=r"is not a checkpoint|is damaged"):
+        read_checkpoint(plant(tmp_path / "wrong", share, **changes))
+
+
+def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
+    save_steps(tmp_path, 20)
+    other = small_model(width=64)
+    with pytest.raises(RunError, match="does not fit this model"):
+        resume(str(tmp_path), other, build_optimizer(other, 0.1, CPU), World(), print)
 
 
 def test_metrics_after_a_checkpoint_and_a_line_cut_off_by_a_kill_are_removed(

@@ -25,9 +25,9 @@ class Experts(nn.Module):
     """A mixture of experts: each token goes to the `experts_per_token` that its router scores
     highest (Shazeer et al. 2017), and gets their sum, weighted by the softmax over those scores.
 
-    No token is dropped. `imbalance` of the last forward is E * sum of (share of the choices) *
-    (mean probability) over the experts, 1 when all are used alike (Fedus et al. 2021); it makes
-    part of the loss.
+    No token is dropped. The imbalance, a part of the loss, is E * sum of (share of the choices) *
+    (mean probability) over the experts, 1 when all are used alike (Fedus et al. 2021). It is that
+    of each sequence: over a batch it would depend on how processes and pieces divide the batch.
     """
 
     def __init__(self, settings: ModelSettings) -> None:
@@ -37,14 +37,16 @@ class Experts(nn.Module):
         self.experts = nn.ModuleList(FeedForward(settings) for _ in range(settings.experts))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, T, D] -> the same shape, and the imbalance, a scalar in fp32."""
+        """[B, T, D] -> the same shape, and the imbalance of each sequence, [B] in fp32."""
         tokens = x.flatten(0, 1)
         with torch.autocast(x.device.type, enabled=False):
             scores = F.linear(tokens.float(), self.router.weight.float())
             best, expert = scores.topk(self.chosen, dim=1)
             weights = best.softmax(dim=1).to(x.dtype)
-            used = F.one_hot(expert, len(self.experts)).sum(1).float().mean(0) / self.chosen
-            imbalance = len(self.experts) * (used * scores.softmax(dim=1).mean(0)).sum()
+            chosen = F.one_hot(expert, len(self.experts)).sum(1).float() / self.chosen
+            used = chosen.view(*x.shape[:2], -1).mean(dim=1)
+            likely = scores.softmax(dim=1).view(*x.shape[:2], -1).mean(dim=1)
+            imbalance = len(self.experts) * (used * likely).sum(dim=1)
         mixed = torch.zeros_like(tokens)
         for number, network in enumerate(self.experts):
             token, place = torch.where(expert == number)

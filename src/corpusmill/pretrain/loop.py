@@ -18,19 +18,25 @@ try:
 except ModuleNotFoundError:
     raise UsageError("training needs torch: pip install 'corpusmill[train]'") from None
 
-from corpusmill.pretrain.checkpoint import list_checkpoints, resume, save_checkpoint
-from corpusmill.pretrain.config import Settings, read_settings
+from corpusmill.pretrain.board import require_tensorboard
+from corpusmill.pretrain.checkpoint import list_checkpoints, remove_unfinished, resume
+from corpusmill.pretrain.config import WATCHING, Settings, read_settings
+from corpusmill.pretrain.cost import training_flops
 from corpusmill.pretrain.device import deterministic, resolve
-from corpusmill.pretrain.evaluate import Evaluation, Held, text_bytes
+from corpusmill.pretrain.energy import EnergyMeter, require_codecarbon
+from corpusmill.pretrain.evaluate import Evaluation, Held
 from corpusmill.pretrain.folder import read_record, record_run
 from corpusmill.pretrain.metrics import MetricsLog
 from corpusmill.pretrain.model import Decoder, count_parameters
 from corpusmill.pretrain.optimizer import build_optimizer, set_learning_rate
 from corpusmill.pretrain.parallel import World, distribute, joined, per_process
+from corpusmill.pretrain.peak import find_peak, peak_memory_bytes
+from corpusmill.pretrain.saving import Saver
 from corpusmill.pretrain.schedule import learning_rate
 from corpusmill.pretrain.scoring import trained_vocabulary
 from corpusmill.pretrain.start import find_start, load_start
-from corpusmill.pretrain.step import Result, take_step
+from corpusmill.pretrain.step import Result, seed_step, take_step
+from corpusmill.pretrain.stopping import StopRequest, stop_request
 from corpusmill.tokenize.batches import TokenBatches
 from corpusmill.tokenize.dataset import TokenDataset, prefetched
 from corpusmill.tokenize.shards import unigram_entropy
@@ -51,16 +57,23 @@ def train(
     `config` is a YAML file of settings, `overrides` are `name=value`; `echo` gets each line for the
     user. Under torchrun every process calls it, and the first one speaks. Returns {steps,
     resumed_from, parameters, tokens, skipped, mean_loss_of_last_ten_steps, unigram_entropy,
-    validation_loss, validation_bits_per_byte}; losses are in nats per token, None where there is
-    none. Raises UsageError, before anything is written, for settings that do not fit the shards or
-    the folder; FolderBusy; RunError for damaged shards and for losses that are no numbers.
+    validation_loss, validation_bits_per_byte, compressed_bits_per_byte, mfu, peak_memory_bytes,
+    energy_kwh_estimate, co2_kg_estimate}; losses are in nats per token, None where there is none.
+    `compressed_bits_per_byte` is what gzip and xz need for the text that was evaluated.
+
+    Raises UsageError, before anything is written, for settings that do not fit the shards or the
+    folder; FolderBusy; RunError for damaged shards and for losses that are no numbers. On SIGTERM
+    it saves what it has and raises KeyboardInterrupt. Where another process failed before this one
+    it leaves by SystemExit.
     """
-    settings = resolve(read_settings(config, overrides))
-    if settings.start is not None:
-        settings = settings.model_copy(update={"start": os.path.abspath(settings.start)})
-    with joined(settings.device) as world:
+    with joined() as world:
         if not world.first:
             echo = _nothing
+        settings = resolve(read_settings(config, overrides))
+        _require_extras(settings)
+        if settings.start is not None:
+            settings = settings.model_copy(update={"start": os.path.abspath(settings.start)})
+        world = world.on(settings.device)
         data = _data(shards, settings, world)
         with _folder(out, world):
             if world.first:
@@ -73,7 +86,18 @@ def train(
                 )
             world.wait()
             with deterministic():
-                return _Training(shards, out, settings, data, world, echo).run()
+                training = _Training(shards, out, settings, data, world, echo)
+                with stop_request() as request:
+                    return training.run(request)
+
+
+def _require_extras(settings: Settings) -> None:
+    """Before hours of work, not after."""
+    if settings.tensorboard:
+        require_tensorboard()
+    if settings.energy:
+        assert settings.country is not None
+        require_codecarbon(settings.country)
 
 
 def _nothing(_: str) -> None:
@@ -87,6 +111,7 @@ def _folder(out: str, world: World) -> Iterator[None]:
         return
     with storage.folder_lock(out):
         storage.remove_unfinished(out)
+        remove_unfinished(out)
         yield
 
 
@@ -128,10 +153,13 @@ class _Training:
         ).to(world.device)
         self.model.recompute = settings.recompute
         self.parameters = count_parameters(self.model)
+        vocab_size = manifest.tokenizer.vocab_size
+        self.flops = training_flops(settings.model, vocab_size, settings.context)
+        self.peak = find_peak(settings, world.device)
         self.validation = None
         if VALIDATION in manifest.splits:
-            sizes = text_bytes(trained_vocabulary(out))
-            self.validation = Held(shards, VALIDATION, settings, sizes)
+            vocabulary = trained_vocabulary(out)
+            self.validation = Held(shards, VALIDATION, settings, vocabulary)
         self._say_what_is_trained()
         record = read_record(out)
         if not list_checkpoints(out) and settings.start is not None:
@@ -142,8 +170,19 @@ class _Training:
                 block.compile()
         self.trained = distribute(self.model, self.model.blocks, settings, world)
         self.optimizer = build_optimizer(self.trained, settings.weight_decay, world.device)
-        self.resumed_from = resume(out, self.model, self.optimizer, echo)
-        self.log = MetricsLog(out if world.first else None, self.resumed_from)
+        self.resumed_from = resume(out, self.model, self.optimizer, world, echo)
+        self.saver = Saver(
+            out,
+            world,
+            # where `start` lies and who looks on is no part of the state: the bytes are the same
+            settings.model_dump(mode="json", exclude={"start", *WATCHING}),
+            keep=settings.keep_checkpoints,
+            keep_every=settings.keep_every,
+        )
+        self.log = MetricsLog(
+            out if world.first else None, self.resumed_from, board=settings.tensorboard
+        )
+        self.energy_before = self.log.energy
         if self.resumed_from == settings.steps:
             echo(f"all {settings.steps} steps were taken already")
         self.skipped_in_a_row = 0
@@ -157,6 +196,13 @@ class _Training:
             f"{steps} steps of {settings.batch} x {settings.context} tokens ({epochs:.2g} epochs) "
             f"on {settings.device}{processes} in {settings.precision}"
         )
+        if self.peak is None:
+            self.echo("mfu: not known for this device: set peak_tflops to have it")
+        else:
+            self.echo(
+                f"{self.flops / 1e6:,.4g} million operations a token; mfu is the share of "
+                f"{self.peak.flops / 1e12:,.3g} TFLOPS ({self.peak.origin})"
+            )
         if epochs > 1 and self.batches.split_tokens.manifest.mixture is not None:
             self.echo(
                 f"warning: after step {order.epoch_rows // settings.batch} the mixture has given "
@@ -165,20 +211,21 @@ class _Training:
         if self.validation is None:
             self.echo("warning: the shards have no validation tokens: no validation loss")
 
-    def run(self) -> dict[str, Any]:
-        """Take the steps that are left."""
+    def run(self, request: StopRequest) -> dict[str, Any]:
+        """Take the steps that are left, or those before a request to stop."""
         settings, world = self.settings, self.world
         _, at_once = per_process(settings, world.ranks)
         self.trained.train()
         dataset = TokenDataset(self.batches)
         dataset.load_state_dict({"step": self.resumed_from})
-        with closing(prefetched(dataset, world.device)) as batches:
+        with self._watching(), closing(prefetched(dataset, world.device)) as batches:
             for step in range(self.resumed_from + 1, settings.steps + 1):
                 begun = time.perf_counter()
                 batch = next(batches)
                 waited = time.perf_counter() - begun
                 rate = learning_rate(step, settings)
                 set_learning_rate(self.optimizer, rate)
+                seed_step(settings.seed, step, world.rank)
                 result = take_step(
                     self.trained, self.optimizer, batch, settings, world, at_once, self._autocast
                 )
@@ -187,9 +234,30 @@ class _Training:
                 last = step == settings.steps
                 if last or step % settings.evaluate_every == 0:
                     self._evaluate(step)
-                if last or step % settings.checkpoint_every == 0:
+                stop = world.any(request.made)
+                if last or stop or self._is_saved(step):
                     self._save(step)
+                if stop and not last:
+                    self.saver.finish()
+                    self.echo(f"stopped by SIGTERM after step {step}, which is saved")
+                    raise KeyboardInterrupt
+        self.saver.finish()
         return self._summary()
+
+    def _is_saved(self, step: int) -> bool:
+        every = (self.settings.checkpoint_every, self.settings.keep_every)
+        return any(step % steps == 0 for steps in every if steps is not None)
+
+    @contextmanager
+    def _watching(self) -> Iterator[None]:
+        """For as long as steps are taken: what else is running for the metrics."""
+        self.meter: EnergyMeter | None = None
+        with closing(self.log):
+            if self.settings.country is None or not (self.settings.energy and self.world.first):
+                yield
+                return
+            with closing(EnergyMeter(self.settings.country)) as self.meter:
+                yield
 
     @contextmanager
     def _autocast(self) -> Iterator[None]:
@@ -206,8 +274,14 @@ class _Training:
             "tokens": step * settings.batch * settings.context,
             "grad_norm": result.grad_norm if math.isfinite(result.grad_norm) else None,
             "tokens_per_second": round(result.tokens / seconds, 1),
+            "seconds": round(seconds, 4),
             "waiting": round(waited / seconds, 4),
+            "mfu": None,
+            "peak_memory_bytes": peak_memory_bytes(self.world.device),
         }
+        if self.peak is not None:
+            possible = self.peak.flops * self.world.ranks * seconds
+            row["mfu"] = round(result.tokens * self.flops / possible, 4)
         if not result.finite:
             row["skipped"] = True
             self.echo(f"warning: step {step}: the loss or its gradient is not finite: left out")
@@ -224,9 +298,16 @@ class _Training:
                 f"{result.tokens / seconds:,.0f} tokens/s"
             )
 
+    def _note_energy(self, step: int) -> None:
+        """Of all calls so far; what is lost with the steps after a checkpoint is not in it."""
+        if self.meter is not None:
+            energy = self.energy_before + self.meter.read()
+            self.log.add({"step": step, "energy_kwh": energy.kwh, "co2_kg": energy.co2_kg})
+
     def _evaluate(self, step: int) -> None:
         if self.validation is None:
             return
+        begun = time.perf_counter()
         with self._autocast():
             found = self.validation.evaluate(self.trained, self.world)
         whole = Evaluation.of_all(found.values())
@@ -235,6 +316,7 @@ class _Training:
                 "step": step,
                 "validation_loss": whole.loss,
                 "validation_bits_per_byte": whole.bits_per_byte,
+                "seconds": round(time.perf_counter() - begun, 4),
                 "sources": {
                     source: {"loss": one.loss, "bits_per_byte": one.bits_per_byte}
                     for source, one in found.items()
@@ -247,20 +329,19 @@ class _Training:
         )
 
     def _save(self, step: int) -> None:
+        self._note_energy(step)
         self.log.sync()
-        save_checkpoint(
-            self.out,
-            step=step,
-            model=self.model,
-            optimizer=self.optimizer,
-            # where `start` lies is no part of the state: elsewhere the bytes are the same
-            settings=self.settings.model_dump(mode="json", exclude={"start"}),
-            keep=self.settings.keep_checkpoints,
-        )
+        self.saver.save(step, self.model, self.optimizer)
 
     def _summary(self) -> dict[str, Any]:
         settings, log = self.settings, self.log
         mean_loss = sum(log.last_losses) / max(1, len(log.last_losses))
+        compressed = self._compare_with_compressors()
+        if self.settings.energy:
+            self.echo(
+                f"estimate: {log.energy.kwh:.3g} kWh and {log.energy.co2_kg:.3g} kg of CO2 for "
+                f"the whole machine, with the electricity of {settings.country} (codecarbon)"
+            )
         entropy = None
         if self.batches.split_tokens.total <= ENTROPY_TOKENS and self.world.first:
             entropy = unigram_entropy(self.shards, self.batches.split_tokens.split)
@@ -279,4 +360,20 @@ class _Training:
             "unigram_entropy": entropy,
             "validation_loss": log.validation_loss,
             "validation_bits_per_byte": log.validation_bits_per_byte,
+            "compressed_bits_per_byte": compressed,
+            "mfu": sum(log.last_mfu) / len(log.last_mfu) if log.last_mfu else None,
+            "peak_memory_bytes": log.peak_memory_bytes,
+            "energy_kwh_estimate": log.energy.kwh if settings.energy else None,
+            "co2_kg_estimate": log.energy.co2_kg if settings.energy else None,
         }
+
+    def _compare_with_compressors(self) -> dict[str, float] | None:
+        """Bits per byte of gzip and xz on the text that was evaluated; None without such text."""
+        ours = self.log.validation_bits_per_byte
+        if self.validation is None or ours is None or not self.world.first:
+            return None
+        theirs = self.validation.compressed()
+        if theirs is not None:
+            named = ", ".join(f"{name} {bits:.3f}" for name, bits in theirs.items())
+            self.echo(f"bits per byte of the text evaluated: the model {ours:.3f}, {named}")
+        return theirs

@@ -6,27 +6,42 @@ Started by `torchrun`, every process reads its rank from the environment; withou
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
-from corpusmill.errors import UsageError
+from corpusmill.errors import MillError, RunError, UsageError
 from corpusmill.pretrain.config import Settings
+
+INTERRUPTED = 130
+"""Exit code of a process that a signal ended: the command line's."""
+
+PATIENCE = timedelta(minutes=10)
+"""How long a process waits for the others before it gives up: more than a step or a check of a
+checkpoint takes."""
+
+CPU = torch.device("cpu")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
 class World:
     """The processes that train together."""
 
-    rank: int
+    rank: int = 0
     """Of this one, from 0."""
-    ranks: int
-    device: torch.device
+    ranks: int = 1
+    device: torch.device = CPU
     """Of this one."""
 
     @property
@@ -34,11 +49,33 @@ class World:
         """Whether this is the one that speaks and writes what there is one of."""
         return self.rank == 0
 
+    def on(self, device: str) -> "World":
+        """The same, computing on `cpu` or `cuda`: a CUDA device for each process of a machine."""
+        if device == "cpu":
+            return self
+        place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(place)
+        return replace(self, device=place)
+
     def total(self, numbers: Tensor) -> Tensor:
         """The numbers summed over all processes."""
         if self.ranks > 1:
             dist.all_reduce(numbers)
         return numbers
+
+    def any(self, here: bool) -> bool:
+        """Whether it is so in one of them."""
+        if self.ranks == 1:
+            return here
+        return bool(self.total(torch.tensor([int(here)], device=self.device)))
+
+    def agreed(self, value: T) -> T:
+        """What the first process gave, in all of them."""
+        if self.ranks == 1:
+            return value
+        held = [value]
+        dist.broadcast_object_list(held, device=torch.device("cpu"))
+        return held[0]
 
     def wait(self) -> None:
         """Until all are here."""
@@ -47,21 +84,60 @@ class World:
 
 
 @contextlib.contextmanager
-def joined(device: str) -> Iterator[World]:
-    """The world of this process on a `cpu` or `cuda` device, for as long as the context lasts."""
-    ranks, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    place = torch.device(device)
-    if device == "cuda":
-        place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-        torch.cuda.set_device(place)
+def joined() -> Iterator[World]:
+    """The world of this process, for as long as the context lasts.
+
+    When one process fails the others end with it, and only the one that failed first raises its
+    error: they leave by SystemExit with the same exit code.
+    """
+    ranks = int(os.environ.get("WORLD_SIZE", "1"))
     if ranks == 1:
-        yield World(rank=0, ranks=1, device=place)
+        yield World()
         return
-    dist.init_process_group("nccl" if device == "cuda" else "gloo")
+    store, rank, ranks = next(rendezvous("env://", timeout=PATIENCE))
+    dist.init_process_group(
+        "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
+        store=PrefixStore("training", store),
+        rank=rank,
+        world_size=ranks,
+        timeout=PATIENCE,
+    )
     try:
-        yield World(rank=rank, ranks=ranks, device=place)
+        yield World(rank=rank, ranks=ranks)
+    except KeyboardInterrupt:
+        if rank == 0:
+            raise
+        raise SystemExit(INTERRUPTED) from None
+    except Exception as error:
+        code = error.exit_code if isinstance(error, MillError) else MillError.exit_code
+        told = _first_failure(store, rank, code)
+        if told is not None:
+            raise SystemExit(told) from None
+        if _is_of_the_others(error):
+            raise RunError(
+                f"process {rank} lost another process of this training, which was ended or cannot "
+                "be reached; the same command goes on from the last checkpoint"
+            ) from None
+        raise
     finally:
         dist.destroy_process_group()
+
+
+def _first_failure(store: Store, rank: int, code: int) -> int | None:
+    """Tell the others of a failure; the exit code of another process that failed before, if any."""
+    mine = f"{rank} {code}"
+    try:
+        first = store.compare_set("failure", "", mine).decode()
+    except RuntimeError:  # the store went with the first process
+        return None
+    return None if first == mine else int(first.split()[1])
+
+
+def _is_of_the_others(error: Exception) -> bool:
+    # gloo raises plain RuntimeErrors, which name its source file
+    return isinstance(error, dist.DistError) or (
+        isinstance(error, RuntimeError) and "gloo" in str(error).lower()
+    )
 
 
 def per_process(settings: Settings, ranks: int) -> tuple[int, int]:
@@ -95,7 +171,10 @@ def distribute(
         fully_shard(model, mesh=mesh)
         return model
     return DistributedDataParallel(
-        model, device_ids=[world.device] if world.device.type == "cuda" else None
+        model,
+        device_ids=[world.device] if world.device.type == "cuda" else None,
+        # tables of positions, the same everywhere
+        forward_sync_buffers=False,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import xxhash
 from torch import nn
 
 from corpusmill.pretrain.config import Settings
@@ -30,6 +31,11 @@ class Result:
     def finite(self) -> bool:
         """Whether the weights were moved: they are not by numbers that are none."""
         return math.isfinite(self.loss) and math.isfinite(self.grad_norm)
+
+
+def seed_step(seed: int, step: int, rank: int) -> None:
+    """Let dropout draw the same numbers in this step however often the training was stopped."""
+    torch.manual_seed(xxhash.xxh3_64_intdigest(f"{seed}\0{step}\0{rank}".encode()))
 
 
 def take_step(
