@@ -19,7 +19,6 @@ from corpusmill.document import document_schema, documents_from_rows
 from corpusmill.errors import RunError, UsageError
 from corpusmill.pipelines.ledger import load_run
 from corpusmill.pipelines.recipe import check_recipe
-from corpusmill.report.curve import loss_curve, marks, thinned
 from corpusmill.report.facts import funnel_data
 from corpusmill.report.fate import text_diff, why_data
 from corpusmill.report.html import number, report_facts, size, write_report
@@ -326,49 +325,27 @@ def write_metrics(folder: Path, *rows: dict[str, Any], tail: str = "") -> str:
     return str(folder)
 
 
-def test_the_curve_goes_through_the_losses(tmp_path: Path, plain_run: RunFolder) -> None:
+def test_the_report_shows_the_curve_and_what_each_source_costs(
+    tmp_path: Path, plain_run: RunFolder
+) -> None:
     train = write_metrics(
         tmp_path / "train",
         {"step": 1, "loss": 9.0},
         {"step": 2, "loss": 5.0},
-        {"step": 2, "validation_loss": 6.0},
+        {
+            "step": 2,
+            "validation_loss": 6.0,
+            "validation_bits_per_byte": 2.5,
+            "sources": {"<b>books": {"loss": 6.0, "bits_per_byte": 2.25}},
+        },
         {"step": 3, "loss": 1.0},
     )
-    curve = loss_curve(train)
-    assert curve is not None
-    points = [tuple(map(float, pair.split(","))) for pair in curve.training.split()]
-    assert points == [(48, 0), (424, 136), (800, 272)]
-    assert curve.validation == [(424, 102)]
     page = Page(write_report(str(plain_run.path), train))
     assert page.tags["polyline"] == page.tags["circle"] == page.tags["svg"] == 1
     assert "3 steps: the loss went from 9 to 5 nats per token" in page.text
-
-
-def test_of_a_step_that_was_repeated_the_later_line_counts(tmp_path: Path) -> None:
-    rows = [{"step": 1, "loss": 9.0}, {"step": 2, "loss": 7.0}, {"step": 2, "loss": 3.0}]
-    curve = loss_curve(write_metrics(tmp_path / "train", *rows, tail='{"step": 3, "lo'))
-    assert curve is not None
-    assert curve.last_loss == 6.0
-    assert curve.unread_lines == 1
-
-
-def test_losses_that_are_no_numbers_are_not_drawn(tmp_path: Path) -> None:
-    rows = [{"step": 1, "loss": float("nan")}, {"step": 2, "loss": float("inf")}]
-    assert loss_curve(write_metrics(tmp_path / "train", *rows)) is None
-
-
-def test_a_long_curve_has_few_points_and_the_same_mean() -> None:
-    series = [(step, float(step % 7)) for step in range(10_000)]
-    thin = thinned(series)
-    assert len(thin) == 400
-    mean = sum(loss for _, loss in series) / len(series)
-    assert sum(loss for _, loss in thin) / len(thin) == pytest.approx(mean)
-
-
-def test_marks_are_round_and_few() -> None:
-    assert marks(0, 10) == [0, 2, 4, 6, 8, 10]
-    assert marks(1, 400) == [100, 200, 300, 400]
-    assert marks(3, 3) == [3]
+    assert "validation loss 6, 2.5 bits per byte" in page.text
+    assert "<b>books" in page.text
+    assert "2.25" in page.text
 
 
 def test_a_folder_without_metrics_is_refused(tmp_path: Path, plain_run: RunFolder) -> None:

@@ -36,7 +36,8 @@ def _row(line: bytes) -> dict[str, Any] | None:
         row = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return row if isinstance(row, dict) and type(row.get("step")) is int else None
+    step = row.get("step") if isinstance(row, dict) else None
+    return row if type(step) is int and 0 < step < 1 << 53 else None
 
 
 class MetricsLog:

@@ -1,80 +1,137 @@
-"""The loss of a training run as a drawing: metrics.jsonl in, coordinates for an SVG out."""
+"""The losses of training runs as a drawing: metrics.jsonl in, coordinates for an SVG out."""
 
-import json
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from corpusmill import storage
 from corpusmill.errors import UsageError
-
-METRICS_FILE = "metrics.jsonl"
+from corpusmill.pretrain.metrics import LAST, METRICS_FILE, scan_metrics
 
 WIDTH, HEIGHT = 800.0, 300.0
 """Of the drawing, in SVG units."""
 LEFT, BOTTOM = 48.0, 28.0
 """Room for the numbers at the axes."""
+LEGEND_LINE = 18.0
+"""Height of a line of the legend, which stands under a drawing of several runs."""
+
+COLOURS = 6
+"""Different ones in style.css; from the seventh run on lines are dashed as well."""
 
 POINTS = 400
 """Points of a line at most: of longer runs, each point is the mean of a stretch of steps."""
+
+LARGEST = 1e15
+"""A larger number has no place in a drawing; neither has infinity."""
 
 Series = list[tuple[int, float]]
 """(step, loss), by step."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Curve:
-    """Lines and numbers to draw."""
+class Losses:
+    """Of one run, as its metrics have them."""
 
-    training: str
-    """Points of a polyline."""
-    validation: list[tuple[float, float]]
-    """Centres of dots."""
+    training: Series
+    validation: Series
+    sources: dict[str, dict[str, float | None]]
+    """Of the newest evaluation: {source: {loss, bits_per_byte}}."""
+    bits_per_byte: float | None
+    """Of the newest evaluation, all sources together."""
+    unread_lines: int
+    """Lines that are no row, such as one that a kill cut short."""
+
+    @property
+    def last_loss(self) -> float | None:
+        """Mean of the last ten steps; None before the first."""
+        tail = [loss for _, loss in self.training[-LAST:]]
+        return sum(tail) / len(tail) if tail else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One run, drawn."""
+
+    name: str
+    losses: Losses
+    points: str
+    """Of a polyline: the training loss."""
+    dots: list[tuple[float, float]]
+    """Centres: the validation losses."""
+    style: str
+    """Classes of style.css: one of COLOURS, and a dash."""
+    legend_y: float
+    """Where its line of the legend stands."""
+
+    @property
+    def steps(self) -> int:
+        """The last one."""
+        return self.losses.training[-1][0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """Lines and numbers to draw; at least one line."""
+
+    lines: list[Line]
     x_marks: list[tuple[float, str]]
     y_marks: list[tuple[float, str]]
-    steps: int
-    """The last step."""
-    first_loss: float
-    last_loss: float
-    """Mean of the last ten steps."""
-    last_validation: float | None
-    unread_lines: int
-    """Lines that are no step, such as one that a kill cut short."""
+    height: float
+    """With the legend, which a single line has not."""
 
 
-def read_metrics(folder: str) -> tuple[Series, Series, int]:
-    """Training and validation losses, and the number of lines that could not be read.
+def read_losses(folder: str) -> Losses:
+    """The losses of a training folder.
 
-    A run that was resumed may have written a step twice: the later line counts.
+    Of a step that stands there twice the later line counts. Steps that were skipped have no loss.
     """
-    path = storage.join(folder, METRICS_FILE)
-    if not storage.exists(path):
+    if not storage.exists(storage.join(folder, METRICS_FILE)):
         raise UsageError(f"{folder} is not a training folder: it has no {METRICS_FILE}")
+    rows, unread = scan_metrics(folder)
+    return losses_of(rows, unread)
+
+
+def losses_of(rows: Iterable[dict[str, Any]], unread: int) -> Losses:
+    """Of rows of metrics.jsonl, whoever wrote them."""
     training: dict[int, float] = {}
     validation: dict[int, float] = {}
-    unread = 0
-    with storage.open_read(path) as stream:
-        for line in stream:
-            try:
-                row = json.loads(line)
-                step = int(row["step"])
-                for key, series in (("loss", training), ("validation_loss", validation)):
-                    if key in row and math.isfinite(float(row[key])):
-                        series[step] = float(row[key])
-            except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-                unread += 1
-    return sorted(training.items()), sorted(validation.items()), unread
+    newest: dict[str, Any] = {}
+    for row in rows:
+        if (loss := finite(row.get("loss"))) is not None:
+            training[row["step"]] = loss
+        if (loss := finite(row.get("validation_loss"))) is not None:
+            validation[row["step"]] = loss
+            newest = row
+    sources = newest.get("sources")
+    return Losses(
+        training=sorted(training.items()),
+        validation=sorted(validation.items()),
+        sources={
+            source: {name: finite(found.get(name)) for name in ("loss", "bits_per_byte")}
+            for source, found in (sources.items() if isinstance(sources, dict) else ())
+            if isinstance(found, dict)
+        },
+        bits_per_byte=finite(newest.get("validation_bits_per_byte")),
+        unread_lines=unread,
+    )
 
 
-def loss_curve(folder: str) -> Curve | None:
-    """The curve of a training folder; None when it has no finite loss yet."""
-    training, validation, unread = read_metrics(folder)
-    if not training:
+def finite(value: object) -> float | None:
+    """The number, if it is one that a loss or a speed can be."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    thin = thinned(training)
-    steps = [step for step, _ in (*thin, *validation)]
-    losses = [loss for _, loss in (*thin, *validation)]
-    first, last = min(steps), max(steps)
-    low, high = min(losses), max(losses)
+    return float(value) if -LARGEST < value < LARGEST else None
+
+
+def loss_picture(runs: Sequence[tuple[str, Losses]]) -> Picture | None:
+    """The curves of runs, by name; None when none of them has a finite loss yet."""
+    drawn = [(name, losses, thinned(losses.training)) for name, losses in runs if losses.training]
+    if not drawn:
+        return None
+    points = [point for _, losses, thin in drawn for point in (*thin, *losses.validation)]
+    first, last = min(step for step, _ in points), max(step for step, _ in points)
+    low, high = min(loss for _, loss in points), max(loss for _, loss in points)
 
     def x(step: float) -> float:
         return round(LEFT + (WIDTH - LEFT) * (step - first) / ((last - first) or 1), 1)
@@ -82,17 +139,21 @@ def loss_curve(folder: str) -> Curve | None:
     def y(loss: float) -> float:
         return round((HEIGHT - BOTTOM) * (1 - (loss - low) / ((high - low) or 1)), 1)
 
-    tail = [loss for _, loss in training[-10:]]
-    return Curve(
-        training=" ".join(f"{x(step)},{y(loss)}" for step, loss in thin),
-        validation=[(x(step), y(loss)) for step, loss in validation],
+    return Picture(
+        lines=[
+            Line(
+                name=name,
+                losses=losses,
+                points=" ".join(f"{x(step)},{y(loss)}" for step, loss in thin),
+                dots=[(x(step), y(loss)) for step, loss in losses.validation],
+                style=f"run{number % COLOURS} dash{number // COLOURS % 3}",
+                legend_y=HEIGHT + LEGEND_LINE * (number + 1),
+            )
+            for number, (name, losses, thin) in enumerate(drawn)
+        ],
         x_marks=[(x(step), f"{step:,.0f}") for step in marks(first, last)],
         y_marks=[(y(loss), f"{loss:.4g}") for loss in marks(low, high)],
-        steps=last,
-        first_loss=training[0][1],
-        last_loss=sum(tail) / len(tail),
-        last_validation=validation[-1][1] if validation else None,
-        unread_lines=unread,
+        height=HEIGHT + (LEGEND_LINE * (len(drawn) + 1) if len(drawn) > 1 else 0),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from corpusmill import storage
 from corpusmill.pipelines.ledger import RunRecord, load_run
 from corpusmill.report.contamination import contamination_summary
-from corpusmill.report.curve import loss_curve
+from corpusmill.report.curve import loss_picture, read_losses
 from corpusmill.report.facts import (
     StageFacts,
     byte_flow,
@@ -41,7 +41,7 @@ def write_report(run: str, train: str | None = None) -> str:
 
 def write_page(run: str, facts: dict[str, Any]) -> str:
     """Write RUN/report.html of facts that are known already (`report_facts`); return its path."""
-    page = _render(facts)
+    page = render("report.html.j2", facts)
     path = storage.join(run, REPORT_FILE)
     # what no UTF-8 has (lone surrogates) has been made visible by `_shown`
     storage.write_atomic(path, page.encode())
@@ -75,7 +75,7 @@ def report_facts(run: str, train: str | None = None) -> dict[str, Any]:
         "has_texts": has_texts(run),
         "languages": languages(run, record),
         "manifest": read_manifest(storage.join(run, "shards")),
-        "curve": loss_curve(train) if train is not None else None,
+        "curve": None if train is None else loss_picture([(train, read_losses(train))]),
         "train": train,
         "masking": MASKING,
     }
@@ -127,7 +127,8 @@ def _samples(run: str, record: RunRecord, stages: list[StageFacts]) -> list[dict
     ]
 
 
-def _render(facts: dict[str, Any]) -> str:
+def render(template: str, facts: dict[str, Any]) -> str:
+    """A page or drawing; every string that comes into it is escaped and made visible."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -139,7 +140,7 @@ def _render(facts: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "size": size, "span": span, "share": share}
-    return environment.get_template("report.html.j2").render(facts)
+    return environment.get_template(template).render(facts)
 
 
 def _shown(value: Any) -> Any:

@@ -97,6 +97,54 @@ def texts_view(prompt: str, texts: list[str]) -> "RenderableType":
     return Group(*parts)
 
 
+def runs_view(data: dict[str, Any]) -> "RenderableType":
+    """The trainings that `runs_data` compared: what came of each, then in what they differ."""
+    from rich.console import Group
+
+    table = make_table(
+        "Training runs",
+        {
+            "run": False,
+            **dict.fromkeys(("steps", "tokens", "parameters", "batch", "loss"), True),
+            **dict.fromkeys(("validation", "bits/byte", "tokens/s", "skipped", "time"), True),
+        },
+    )
+    for run in data["runs"]:
+        unfinished = "" if run["finished"] else f" of {run['steps']:,}"
+        table.add_row(
+            plain(run["name"]),
+            plain(f"{run['steps_taken']:,}{unfinished}", "" if run["finished"] else "yellow"),
+            amount(run["tokens"]),
+            amount(run["parameters"]),
+            f"{run['batch']:,} x {run['context']:,}",
+            *(amount(run[name]) for name in ("loss", "validation_loss", "bits_per_byte")),
+            "" if (speed := run["tokens_per_second"]) is None else f"{speed:,.0f}",
+            plain(run["skipped"], "yellow" if run["skipped"] else ""),
+            "" if (seconds := run["seconds"]) is None else _duration(seconds),
+        )
+    views: list[RenderableType] = [table]
+    for run in data["runs"]:
+        if run["differs"]:
+            named = ", ".join(f"{name} {value}" for name, value in run["differs"].items())
+            views.append(plain(f"{run['name']}: {named}"))
+        if not run["finished"]:
+            done = f"{run['steps_taken']:,} of {run['steps']:,} steps"
+            views.append(plain(f"{run['name']}: is not finished: {done}", "yellow"))
+        if run["unread_lines"]:
+            lines = f"{run['unread_lines']:,} lines of its metrics are damaged and left out"
+            views.append(plain(f"{run['name']}: {lines}", "yellow"))
+    if data["picture"] is not None:
+        views.append(plain(f"picture: {data['picture']}"))
+    return Group(*views)
+
+
+def _duration(seconds: float) -> str:
+    """Hours, minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"
+
+
 def sweep_view(data: dict[str, Any]) -> "RenderableType":
     """What `sweep_data` found, one table for each stage that has the rule."""
     from rich.console import Group
