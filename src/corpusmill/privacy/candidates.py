@@ -39,7 +39,8 @@ class Literal:
     """Letters of ASCII match in either case; others in lower, upper and title case and
     with a first capital."""
     left: bool = True
-    """No letter or digit of ASCII may stand before it, unless it begins with a sign."""
+    """No letter or digit of ASCII may stand before it, unless it begins with a sign or is of a
+    script without spaces between words: `2001年出生`."""
     right: bool = False
     """No letter or digit of ASCII may stand after it."""
     digit_after: bool = False
@@ -57,12 +58,16 @@ class Literal:
     def flags(self) -> int:
         """The conditions as bits for the kernel."""
         return (
-            LEFT * (self.left and self.text[0].isalnum())
-            | RIGHT * (self.right and self.text[-1].isalnum())
+            LEFT * (self.left and _ends_words(self.text[0]))
+            | RIGHT * (self.right and _ends_words(self.text[-1]))
             | DIGIT_AFTER * self.digit_after
             | DIGIT_BEFORE * self.digit_before
             | TIGHT * self.tight
         )
+
+
+def _ends_words(sign: str) -> bool:
+    return sign.isalnum() and sign < "\u0e00"
 
 
 def literals(words: str, **conditions: bool) -> tuple[Literal, ...]:

@@ -222,7 +222,9 @@ NATIONAL_NUMBERS = (
     ),
     NationalNumber(
         entity="UK_NINO",
-        distinctive=("AA999999A", "AA 99 99 99 A", "AA 999999 A", "AA-99-99-99-A"),
+        distinctive=(
+            "AA999999A", "AA 99 99 99 A", "AA 999999 A", "AA-99-99-99-A", "AA 999999A",
+        ),
         body="[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]999999[A-D]", check=_judge(_nino),
         words="national insurance|nino|ni",
     ),
@@ -412,7 +414,7 @@ NATIONAL_NUMBERS = (
     ),
     NationalNumber(
         entity="IN_PAN", near_words=("AAAAA9999A",),
-        body="[A-Z][A-Z][A-Z][ABCFGHJLPT][A-Z]9999[A-Z]", words="pan|permanent account|income tax",
+        body="[A-Z][A-Z][A-Z][ABCFGHJLPT][A-Z]9999[A-Z]", words="pan|permanent account|income tax|पैन",
     ),
     NationalNumber(
         entity="CN_ID_NUMBER", distinctive=("99999999999999999C",), body="[1-6]99999JMD999",
@@ -447,7 +449,7 @@ NATIONAL_NUMBERS = (
     # The southern hemisphere
     NationalNumber(
         entity="BR_CPF", distinctive=("999.999.999-99",),
-        near_words=("99999999999", "999999999-99"),
+        near_words=("99999999999", "999999999-99", "999 999 999 99"),
         body="999999999",
         check=_twice(
             _sum(range(10, 1, -1), complement_or_zero, 11),

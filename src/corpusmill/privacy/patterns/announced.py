@@ -38,6 +38,8 @@ _MONTHS = (
     "|sij|velj|ožu|svi|kol|ruj|stu|pro|veebr|dets|sau|vas|kov|bal|geg|bir|lie|rgp|rug|spa"
     "|agu|ogos|ιαν|φεβ|μαρ|απρ|μαΐ|μάι|ιουν|ιουλ|αυγ|σεπ|οκτ|νοε|δεκ"
     "|जनवरी|फरवरी|फ़रवरी|मार्च|अप्रैल|मई|जून|जुलाई|अगस्त|सितंबर|सितम्बर|अक्टूबर|अक्तूबर|नवंबर|नवम्बर|दिसंबर|दिसम्बर"
+    "|يناير|فبراير|مارس|أبريل|ابريل|إبريل|مايو|يونيو|يونية|يوليو|يولية|أغسطس|اغسطس|سبتمبر|أكتوبر|اكتوبر|نوفمبر"
+    "|ديسمبر|كانون|شباط|آذار|نيسان|أيار|حزيران|تموز|آب|أيلول|تشرين|جانفي|فيفري|أفريل|ماي|جوان|جويلية|أوت"
 )
 _YEAR = r"(?:18|19|20)\d\d"
 DATE = (
@@ -54,6 +56,8 @@ DATE = (
 
 _WITH_DIGITS = r"(?=(?:[A-Z ,./-]{0,6}\d){%d})"
 _ENDS = r"(?![A-Za-z0-9])"
+_GERMAN_SERIAL = r"(?=[A-Z]{0,7}\d[A-Z]{0,6}\d)[CFGHJ-NPRTV-Z][0-9CFGHJ-NPRTV-Z]{8}"
+"""Of identity cards and passports since 2007: no vowels, and few digits or many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +91,7 @@ SORTS = (
         "|дата на раждане|народився|народилася|sünniaeg|sünnikuupäev|sündinud|gimimo data|gimęs"
         "|gimusi|dzimšanas datums|dzimis|dzimusi|dátum narodenia|datum rojstva|датум рођења"
         "|जन्मतिथि|วันเกิด|נולד"
-        "|tanggal lahir|תאריך לידה",
+        "|tanggal lahir|תאריך לידה|生于|生於|ولد|narodil|syntyi|geb.dat|geb. dat|ημ. γεν|태어난|นเกิด",
         whole="dob|d.o.b.|geb|geb.|geb.-datum|geb.-dat.|ur|ur.|bday|birthday|birthdate|geburt|nasc|nasc.|nac|nac.",
         value=DATE, ignore_case=True,
         filler=rf"(?:[^\d\n]{{0,12}}{NEXT_LINE}|[^\d\n]{{0,12}}[.…_]{{3,60}}\s?|{SIGN}{{0,8}}+"
@@ -106,7 +110,7 @@ SORTS = (
         + _WITH_DIGITS % 4 + rf"[A-Z0-9]{{6,12}}{_ENDS}"
         # Germany's serial numbers have few digits.
         + rf"|(?=[A-Z]{{0,7}}\d[A-Z]{{0,6}}\d)[C-Z][A-Z0-9]{{7}}\d{_ENDS}"
-        + rf"|(?=[A-Z]{{0,7}}\d[A-Z]{{0,6}}\d)[CFGHJK][0-9CFGHJKLMNPRTVWXYZ]{{8}}{_ENDS}",
+        + rf"|{_GERMAN_SERIAL}{_ENDS}",
     ),
     _Sort(
         entity="DRIVER_LICENSE",
@@ -131,10 +135,12 @@ SORTS = (
         "|dowodu osobistego|dowód tożsamości|cédula|legitimation nr|legitimationsnummer"
         "|legitimationskort|id kort|id kortsnummer|henkilökort|občanský průkaz|kimlik kart"
         "|kimlik no|kimlik numara|nüfus cüzdan|személyi igazolvány|carte de identitate"
-        "|αριθμός ταυτότητας|удостоверени|身份证|身分證|证件号|身分証",
+        "|αριθμός ταυτότητας|удостоверени|身份证|身分證|证件号|身分証|nr dowodu|numer dowodu"
+        "|رقم الهوية|بطاقة الهوية|رقم البطاقة الشخصية|البطاقة الشخصية|الرقم القومي|بطاقة التعريف|पहचान पत्र"
+        "|מספר זהות|תעודת זהות|บัตรประชาชน|cccd|cmnd",
         value=_WITH_DIGITS % 4
         + rf"[A-Z0-9](?:[A-Z0-9]|[ .-](?=[0-9])|[.-](?=[A-Z0-9])|[ ](?=[A-Z]{{2}}\d{_ENDS}))"
-        rf"{{4,18}}{_ENDS}",
+        rf"{{4,18}}{_ENDS}|{_GERMAN_SERIAL}{_ENDS}",
     ),
     _Sort(  # National numbers whose check digits do not hold: mistyped ones are somebody's, too.
         entity="ID_CARD",
@@ -208,7 +214,7 @@ SORTS = (
         "|patientnummer|journalnummer|journal nr|potilasnumero|potilastunnus|číslo pacienta"
         "|hasta numara|hasta no|dosya no|protokol no|история болезни|номер пациента"
         "|номер карты|история болезни|медкарт|id paziente|id patient|id pacienta|potilasnro"
-        "|病历号|住院号|门诊号|患者番号|病歴|カルテ番号|診察券|환자번호|환자 번호|차트번호",
+        "|رقم الملف|الملف الطبي|ملف طبي|رقم المريض|मरीज|रोगी|מספר תיק|病历号|住院号|门诊号|患者番号|病歴|カルテ番号|診察券|환자번호|환자 번호|차트번호",
         whole="mrn|nhc|ipp",
         value=r"(?:[A-Z]{1,4}[ -]?)?" + _WITH_DIGITS % 4
         + rf"[0-9A-Z](?:[0-9A-Z]|[-/](?=[0-9A-Z])){{3,16}}{_ENDS}",
@@ -216,18 +222,19 @@ SORTS = (
     _Sort(
         entity="VEHICLE_PLATE",
         words="license plate|licence plate|number plate|plate number|plate no"
-        "|vehicle registration|registration plate|registration number|reg no|tag number"
+        "|vehicle registration|registration plate|registration number|reg of the|reg no|tag number"
         "|kennzeichen|nummernschild|kontrollschild|immatriculation|immatriculé|plaque|matrícula"
         "|placa|targa|targato|targata|kenteken|nummerplaat|tablica rejestracyjna"
         "|tablice rejestracyjne|rejestracyjn|registreringsnummer|registreringsskylt|regnr|reg nr"
         "|nummerplåt|nummerskilt|nummerplade|rekisterinumero|rekisteritunnus|rendszám"
         "|spz|rz vozidla|registrační značka|poznávací značka|număr de înmatriculare"
         "|госномер|номерной знак"
-        "|гос. номер|plaka|车牌|車牌|ナンバー|차량번호|차량 번호|licenseplate|platenumber",
+        "|гос. номер|plaka|车牌|車牌|ナンバー|차량번호|차량 번호|licenseplate|platenumber"
+        "|رقم اللوحة|رقم السيارة|لوحة السيارة|لوحة رقم|वाहन संख्या|वाहन नंबर|वाहन क्रमांक|गाड़ी संख्या|गाड़ी नंबर|ทะเบียนรถ|מספר רכב|г/н",
         whole="plate|reg. number|vehicle reg",
         value=r"(?=[^\n]{0,10}\d)(?:[\u4e00-\u9fff][A-Z][-·• ]?[A-Z0-9][ ]?[A-Z0-9]{3,5}"
         r"|[\u3040-\u9fff]{1,4} ?\d{2,3} ?[\u3040-\u309f] ?[\d·・]{1,2}-?\d{2}"
-        r"|\d{2,3}[가-힣]\s?\d{4}"
+        r"|\d{2,3}[가-힣]\s?\d{4}|(?:[\u0621-\u064a] ?){2,4}[ -]?\d{1,4}|\d{1,4} ?(?:[\u0621-\u064a] ?){2,3}"
         # Groups of letters and digits, as plates of most states have, 4 to 10 signs of both sorts.
         rf"|(?=(?:[ -]?[0-9A-ZÄÖÜА-Я]){{4,10}}{_ENDS})(?=[\d -]{{0,8}}[A-ZÄÖÜА-Я])"
         r"(?:[A-ZÄÖÜА-Я]{1,4}|\d{1,6})(?:[ -]?(?:[A-ZÄÖÜА-Я]{1,4}|\d{1,6})){1,4}"
@@ -251,9 +258,9 @@ def _finder(sort: _Sort, filler: str) -> Callable[[str, int, int], Iterator[Find
 _MINE = r"\W{0,3}\s(?:is|as|was|being) (?:the|my|our|your|his|her|their|a) (?:\w{1,12} )?\Z"
 
 
-def _finder_before(sort: _Sort) -> Callable[[str, int, int], Iterator[Finding]]:
+def _finder_before(sort: _Sort, joint: str = _MINE) -> Callable[[str, int, int], Iterator[Finding]]:
     value = f"(?i:{sort.value})" if sort.ignore_case else sort.value
-    before = re.compile(rf"(?<![\w.])({value}){_MINE}")
+    before = re.compile(rf"(?<![\w.])({value}){joint}")
 
     def find(text: str, start: int, end: int) -> Iterator[Finding]:
         """`X1234567 is my passport`."""
@@ -264,7 +271,7 @@ def _finder_before(sort: _Sort) -> Callable[[str, int, int], Iterator[Finding]]:
     return find
 
 
-_BORN_AFTER = re.compile(rf"(?<![\w.])({DATE})[^\d\n.;]{{0,40}}\Z", re.IGNORECASE)
+_BORN_AFTER = re.compile(rf"(?<![A-Za-z0-9\u00c0-\u04ff.])({DATE})[^\d\n.;]{{0,40}}\Z", re.IGNORECASE)
 
 
 def born_after(text: str, start: int, end: int) -> Iterator[Finding]:
@@ -304,11 +311,22 @@ RECOGNIZERS = (
         )
         for sort in SORTS
     ),
+    *(
+        Recognizer(
+            name=sort.entity.lower(),
+            entities=(sort.entity,),
+            literals=labels("plakalı", digit_before=True),
+            find=_finder_before(sort, r"\s\Z"),
+        )
+        for sort in SORTS
+        if sort.entity == "VEHICLE_PLATE"
+    ),
     Recognizer(
         name="born_after",
         entities=("DATE_OF_BIRTH",),
         literals=literals(
-            "geboren|geb.|doğdu|doğumlu|geboren is|születet|syntyi|narozen|naszület",
+            "geboren|geb.|doğdu|doğumlu|geboren is|születet|syntyi|narozen|naszület|出生|生まれ|誕生"
+            "|태어|출생|г.р.|г. р.|года рожд|г. рожд|को जन्म|में जन्म|में पैदा",
             digit_before=True,
         ),
         find=born_after,

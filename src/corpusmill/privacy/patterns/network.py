@@ -31,10 +31,15 @@ def _is_top_level(label: str) -> bool:
     return label in _top_level_domains()
 
 
-_LOCAL_PART_BACKWARDS = re.compile(r"[\w.+'%-]{1,64}|\"[^\"@\n=<>]{1,62}\"")
+_MARKS = "\u0300-\u036f"
+"""Accents as characters of their own (Unicode's form NFD)."""
+_LOCAL_PART_BACKWARDS = re.compile(rf"[\w.+'%{_MARKS}-]{{1,64}}|\"[^\"@\n=<>]{{1,62}}\"")
 """What local parts hold in practice. RFC 5321 allows `/`, `=`, `?` and more; in text these stand
 before an address, as in https://host/?to=somebody@host."""
-_DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?[.\u3002]){1,8}([^\W\d_][\w-]{0,61}[^\W_])")
+_DOMAIN = re.compile(
+    rf"(?:[^\W_](?:[\w{_MARKS}-]{{0,61}}[^\W_]|[\w{_MARKS}-]{{0,61}}[{_MARKS}])?[.\u3002]){{1,8}}"
+    r"([^\W\d_][\w-]{0,61}[^\W_])"
+)
 _ADDRESS_LITERAL = re.compile(r"\[(?:\d{1,3}\.){3}\d{1,3}\]|\[IPv6:[0-9A-Fa-f:.]{2,45}\]")
 """A host without a name (RFC 5321, section 4.1.3)."""
 _UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
@@ -57,6 +62,10 @@ def emails(text: str, start: int, end: int) -> Iterator[Finding]:
         begin = words_before.end()
     if text[end] != "[" and (words_after := _WORDS_AFTER.search(text, end, stop)):
         stop = words_after.start()
+    if text[stop : stop + 1] == "@":
+        stop = _end_of_glued(text, end, stop)
+    if text[begin - 1 : begin] == "@":
+        begin = _end_of_glued(text, begin, start)
     while text[end] != "[" and not _is_top_level(re.split(r"[.\u3002]", text[end:stop])[-1]):
         # "mail me@host.com.I will": go back to the label before.
         stop = max(text.rfind(".", end, stop), end)
@@ -64,6 +73,15 @@ def emails(text: str, start: int, end: int) -> Iterator[Finding]:
             return
     if begin < start and text[begin:start].lower() not in _NO_MAILBOX:
         yield Finding(begin, stop, "EMAIL_ADDRESS", CHECKED, "emails")
+
+
+def _end_of_glued(text: str, start: int, end: int) -> int:
+    """Where a domain ends that the next address is joined to, in `jane@corp.comjane@corp.com`."""
+    dot = text.rfind(".", start, end)
+    for stop in range(end, dot + 2, -1):
+        if dot > start and _is_top_level(text[dot + 1 : stop]):
+            return stop
+    return end
 
 
 _AT = (
@@ -240,7 +258,7 @@ _SECRET = re.compile(
 )
 _USER_IN_QUERY = re.compile(r"[?&;]user=[^&;=]{3,80}[&;]password=[^&;]{4,200}")
 _INVENTED = re.compile(
-    r"[$<%*]|\.\.\.|x{3,}\Z|[A-Z_]{3,}\Z|\*+|(?:user|username|usr|name|login|me|you|foo|bar|guest"
+    r"[$<%*]|\.\.\.|x{3,}\Z|(?-i:[A-Z_]{3,}|[A-Z]?[a-z_]{3,})\Z|\*+|\w*passw(?:or)?d\Z|(?:user|username|usr|name|login|me|you|foo|bar|guest"
     r"|pass|passw(?:or)?d|pw|pwd|secret|token|key|value|true|false|null|none|string"
     r"|anonymous|git|hg|svn|joe|test|admin|root|postgres|mysql|scott|tiger|proxy\w*|your\w*|my\w*"
     r"|example|\w{1,2})\d*\Z",

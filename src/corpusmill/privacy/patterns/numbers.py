@@ -172,6 +172,23 @@ def numbers(text: str, start: int, end: int) -> Iterator[Finding]:
     for begin, stop in _stretches(shape):
         if stands_free(text, start + begin, start + stop):
             yield from _sorts_of(text, start + begin, start + stop, value[begin:stop])
+    if text[max(0, start - 2) : start].rstrip().endswith("/"):
+        yield from _card_after_holder(text, start, end, shape)
+
+
+_HOLDER = re.compile(r"(?:\A|[\s,;:(\"'>|])[^\W\d_]{2,20}(?: [^\W\d_]{2,20})?/ ?\Z")
+_VALID_UNTIL = re.compile(r"(?: ?/ ?(?:0[1-9]|1[0-2])[/-]?(?:20)?\d\d)?(?![\w-]|[./]\w)")
+
+
+def _card_after_holder(text: str, start: int, end: int, shape: str) -> Iterator[Finding]:
+    """`Name/4111111111111111/04/24`: the slash parts a form's fields, not a path."""
+    for spelling in CARD_SPELLINGS:
+        stop = start + len(spelling)
+        if shape.startswith(spelling) and _VALID_UNTIL.match(text, stop, stop + 12):
+            if issued_card(re.sub(r"\D", "", text[start:stop])) and _HOLDER.search(
+                text, max(0, start - 46), start
+            ):
+                yield Finding(start, stop, "CREDIT_CARD", CHECKED, "numbers")
 
 
 _SECOND_LINE = re.compile(r"\n[> ]{0,3}(\d[\d -]{0,13})(?<=\d)(?![\w-])")

@@ -38,7 +38,7 @@ _WORDS = frozenset(
         "call calling cell dial sms hotline portable fixe ligue ligar bel bellen gsm puh soita"
         " mob tlf mobiel numaram cep når trova tel tele tels telegram"
         " ph fone tfno tfn mobitel tālr tālrunis mobiil"
-        " zadzwoń sdt cellulare telefonu telefonszám"
+        " zadzwoń sdt cellulare telefonu telefonszám volejte volat tlf. číslo num reachable myphone dm"
     )
 )
 """Words that say phone, in small letters ..."""
@@ -56,19 +56,19 @@ _WORD_BEGINNINGS = tuple(
         " joindre móvil movil celular llam llám chiam telemóvel ring dzwon komórk тел моб звон"
         " позвон"
         " τηλ κινητ tālr gsm мобіл contato puhel matkapuh recapito telep"
-        " whatsapp contact kontakt erreich rückfrag bereik raggiung reperib ulaş"
+        " whatsapp signal viber contact kontakt erreich rückfrag bereik raggiung reperib ulaş"
     )
 )
 """... and beginnings of such words ..."""
 _WORDS_WITHOUT_SPACES = tuple(
     _split(
-        "電話 电话 手机 手機 携帯 联系 連絡 전화 휴대폰 연락처 هاتف جوال फ़"
+        "📞 ☎ 📱 📲 اتصل للتواصل कॉल संपर्क 電話 电话 手机 手機 携帯 联系 連絡 전화 휴대폰 연락처 هاتف جوال फ़"
         "ोन फोन दूरभाष मोबाइल thoại โทร טלפון נייד טל פלאפון มือถือ เบอร์ thoại điện"
     )
 )
 """... and those of scripts in which words are not told apart by spaces."""
 _WORDS_AFTER = (
-    "office|fax|mobile|cell|desk|home|work|mobil|privat|dienstlich|numaradan|numaralı|nolu|arayın"
+    "office|fax|mobile|cell|desk|home|work|mobil|privat|dienstlich|numaradan|numaralı|numarasından|numaram|nolu|arayın|पर कॉल|पर फ़ोन|पर फोन|पर संपर्क|に電話|로 전화|으로 연락|로 연락"
 )
 _WORD = re.compile(r"[^\W\d_]+")
 _EMAIL_AFTER = re.compile(
@@ -77,7 +77,17 @@ _EMAIL_AFTER = re.compile(
     re.IGNORECASE,
 )
 """An address right after the number: a signature or a list of contacts."""
-_LETTER = re.compile(r"(?<![\w.])[\[(*|]{0,2}[TPMFC](?:[:)]|\]|\*\*:?)[*` ]{0,4}[(+]?\Z")
+_EMAIL_BEFORE = re.compile(
+    r"@[\w-]{1,40}(?:\.[\w-]{1,20}){1,3}[>)]?(?:\s?[,;|/·•]\s?| (?:or|oder|ou|o|of|lub|eller|veya|или) )"
+    r"[+(]{0,2}\Z"
+)
+_MY_NUMBER = re.compile(
+    r"\b(?:my|mein|meine|mon|mi|mio|meu|mijn|mój|mojego|min|mitt|мой)(?: [^\W\d_]{1,12})?"
+    r" (?:number|nummer|num[eé]ro|número|numer|num|номер)"
+    r"(?: (?:is|ist|est|es|è|é|to|är|er|:))?[ :]{1,3}[+(]{0,2}\Z",
+    re.IGNORECASE,
+)
+_LETTER = re.compile(r"(?<![\w.])[\[(*|]{0,2}[TPMFCtpmf](?:[:)]|\]|\*\*:?)[*` ]{0,4}[(+]?\Z")
 """`T: 030 1234567`, as signatures have it."""
 _MINE_AFTER = re.compile(
     r"[ ,]{1,2}(?:is|as|was) (?:the|my|his|her|their|our|your)(?: \w{1,12})?"
@@ -103,7 +113,7 @@ _DATE = re.compile(
 _OTHER_NUMBER = re.compile(
     r"\(?(?:1[0-9]|20)\d\d\)?\W{1,4}\(?(?:1[0-9]|20)?\d\d\)?\Z"  # years
     r"|\(?[+-]?\d+\.\d+\Z"  # a decimal fraction
-    r"|(?!\d\d(?:\.\d\d){3,4}\Z)[1-9]\d*(?:\.\d+){3,}"  # an address or a section
+    r"|(?!\d\d(?:\.\d\d){3,4}\Z|\d\d\.\d{3}\.\d\d\.\d\d\Z|\d{3}(?:\.\d\d){3}\Z)[1-9]\d*(?:\.\d+){3,}"  # an address or a section
     r"|\d{1,4}(?: +\d{1,4}){0,3}(?: +\d{1,4}\.\d+)"  # a table
     r"|.*\b\d \d \d \d|.*\d{14}|.*[\[\]]|[1-9]0{6,}\Z"
 )
@@ -145,8 +155,10 @@ def near_phone_word(text: str, start: int, end: int) -> bool:
     before = text[max(0, start - _REACH_BEFORE) : start]
     if "<" in before:
         before = before[before.rindex("<") :] if ">" not in before else PLACEHOLDER.sub(" ", before)
-    if _LETTER.search(before):
+    if _LETTER.search(before) or _MY_NUMBER.search(before) or _EMAIL_BEFORE.search(before):
         return True
+    if "@" in before:
+        before = re.sub(r"\S+@\S+", " ", before)
     known = _WORDS if text[start:end].isdecimal() and text[start] != "0" else _WORDS | _WEAK_WORDS
     for word in _WORD.findall(before.lower())[-_MOST_WORDS:]:
         if word in known or word.startswith(_WORD_BEGINNINGS):
@@ -164,6 +176,9 @@ def phones(text: str, start: int, end: int) -> Iterator[Finding]:
     """Phone numbers in a run of digits, with the sign or bracket before it."""
     while start and text[start - 1] in "+(\uff0b\uff08":
         start -= 1
+    if broken := _broken(text, start, end):
+        yield broken
+        return
     if end - start <= LONGEST_RUN and near_phone_word(text, start, end):
         finding = _longest_announced(text, start, end)
         if finding:
@@ -173,9 +188,43 @@ def phones(text: str, start: int, end: int) -> Iterator[Finding]:
     if carrier and (local := _BRAZILIAN.match(text, carrier.end())):
         yield Finding(carrier.start(), local.end(), "PHONE_NUMBER", SHAPED, "phones")
         return
-    for match in _LIKELY.finditer(text, start, min(len(text), end + 8)):
+    for match in _LIKELY.finditer(text, start, min(len(text), end + 14)):
         if match.start() < end and (finding := _likely(text, match)):
             yield finding
+
+
+_LINE_BEFORE = re.compile(r"(?<![\w.])\+?\(?\d[\d() .-]{0,14}\r?\n[> ]{0,3}\Z")
+_LINE_AFTER = re.compile(r"[ -]?\r?\n[> ]{0,3}\(?\d[\d() .-]{0,14}(?<=\d)(?![\w:/-]|\.\d)")
+
+
+def _broken(text: str, start: int, end: int) -> Finding | None:
+    """A number that the end of a line divides, near a word for it: valid only as a whole."""
+    if text[start - 1 : start] in ("\n", " ", ">"):
+        before = _LINE_BEFORE.search(text, max(0, start - 24), start)
+        begin = before.start() if before else start
+    else:
+        begin = start
+    after = _LINE_AFTER.match(text, end, end + 24) if begin == start else None
+    stop = after.end() if after else end
+    if (begin, stop) == (start, end) or not near_phone_word(text, begin, stop):
+        return None
+    first, second = text[begin:stop].split("\n")
+    prefix = first[0] in "+(0" if after is None else len(digits_of(second)) < LEAST_DIGITS
+    whole_before = "+" in first and _dialled(first)
+    if not prefix or whole_before or not _dialled(text[begin:stop]):
+        return None
+    return Finding(begin, stop, "PHONE_NUMBER", ANNOUNCED, "phones")
+
+
+def _dialled(value: str) -> bool:
+    """Whether a numbering plan knows the number."""
+    digits = digits_of(value.replace("(0)", "") if "+" in value else value)
+    if not LEAST_DIGITS + 1 <= len(digits) <= MOST_DIGITS or len(set(digits)) < 3:
+        return False
+    if "+" in value or digits.startswith("00"):
+        found = _international(0, len(value), value.strip(), digits)
+        return found is not None and found.score == CHECKED
+    return _valid_in(digits, (*REGIONS, "US"))
 
 
 def _longest_announced(text: str, start: int, end: int) -> Finding | None:
@@ -239,7 +288,7 @@ def _likely(text: str, match: re.Match[str]) -> Finding | None:
         _APART_BEFORE.search(text, max(0, start - 4), start) and _APART_AFTER.match(text, end)
     ):
         return None
-    if _DATE.search(value) or _UNLIKELY.fullmatch(value) or not _valid_in(body, _HOME[kind]):
+    if _DATE.search(value) or _UNLIKELY.fullmatch(value) or not _valid_in(digits, _HOME[kind]):
         return None
     return Finding(start, end, "PHONE_NUMBER", PLAUSIBLE, "phones")
 
@@ -266,12 +315,38 @@ def _international(start: int, end: int, body: str, digits: str) -> Finding | No
     return None
 
 
-def _valid_in(value: str, regions: tuple[str, ...]) -> bool:
+@functools.lru_cache(maxsize=4096)
+def _valid_in(digits: str, regions: tuple[str, ...]) -> bool:
+    """Whether one of the regions dials this number so; two zeros lead abroad."""
     import phonenumbers
 
-    return any(
-        (number := _parse(value, region)) is not None and phonenumbers.is_valid_number(number)
+    return not digits.startswith("00") and any(
+        (number := _parse(digits, region)) is not None and phonenumbers.is_valid_number(number)
         for region in regions
+        if _conceivable(digits, region)
+    )
+
+
+def _conceivable(digits: str, region: str) -> bool:
+    """Whether the region's plan has numbers of this form, at a fiftieth of what asking it costs."""
+    plan, trunk, rewrites = _plan(region)
+    if rewrites or plan.fullmatch(digits):
+        return True
+    prefix = trunk.match(digits) if trunk else None
+    return prefix is not None and plan.fullmatch(digits, prefix.end()) is not None
+
+
+@functools.cache
+def _plan(region: str) -> tuple[re.Pattern[str], re.Pattern[str] | None, bool]:
+    """All of a region's numbers, what is dialled before them, and whether that rewrites them."""
+    from phonenumbers import PhoneMetadata
+
+    metadata = PhoneMetadata.metadata_for_region(region)
+    trunk = metadata.national_prefix_for_parsing
+    return (
+        re.compile(metadata.general_desc.national_number_pattern),
+        re.compile(trunk) if trunk else None,
+        metadata.national_prefix_transform_rule is not None,
     )
 
 

@@ -252,19 +252,26 @@ _DEGREES = re.compile(
     rf"|[NS]\s?{_ANGLE}[,;\s/]{{0,4}}[EWO]\s?{_ANGLE}"
 )
 _DECIMAL_PAIR = re.compile(
-    r"(?<![\w.])[+-]?(?:[0-8]?\d|90)\.\d{3,15}[\"']?\s?°?\s?[NS]?\s{0,2}[,;/]?\s{0,2}"
-    r"(?:[\"']?(?:lon\w{0,8}|lng)[\"']?\s?[:=]?\s?)?[\"']?[+-]?(?:1[0-7]\d|\d?\d|180)\.\d{3,15}(?![\w]|\.\d)"
+    r"(?<![0-9A-Za-z_.])[+-]?(?:[0-8]?\d|90)\.\d{3,15}[\"']?\s?°?\s?[NS]?\s{0,2}[,;/]?\s{0,2}"
+    r"(?:[\"']?(?:lon\w{0,8}|lng)[\"']?\s?[:=]?\s?)?[\"']?[+-]?(?:1[0-7]\d|\d?\d|180)\.\d{3,15}"
+    r"(?![0-9A-Za-z_]|\.\d)"
 )
+_HEMISPHERES = re.compile(
+    r"(?<![\w.])(?:[0-8]?\d|90)\.\d{3,15}\s?[NS][,;/\s]{1,3}(?:1[0-7]\d|\d?\d|180)\.\d{3,15}\s?[EWO]\b"
+)
+"""`16.83271N 79.44176E`: no word is needed."""
 _PLACE_LABELS = (
     "coordinates|coordinate gps|gps|geolocation|latitude|latlng|lat lng|lat lon|location|position"
     "|koordinaten|koordinater|koordinatlar|standort|coordonnées|coordenadas|coordinate|localisation"
     "|ubicación|posición|posizione|localizzazione|localização|posição|coördinaten|locatie"
     "|współrzędne|położenie|lokalizacja|konum|plats|sijainti|koordinaatit|souřadnice|координаты"
-    "|местоположение|坐标|座標"
+    "|местоположение|坐标|座標|좌표|निर्देशांक|الإحداثيات|إحداثيات|συντεταγμένες|พิกัด"
+    "|treffpunkt|meeting point|rendez vous|punto de encuentro|punto d'incontro|ritrovo"
+    "|buluşma|ponto de encontro|mötesplats|miejsce spotkania|место встречи"
 )
 _PLACE_WORDS = words(
     r"lat\w*|lon\w*|lng|gps|coord\w*|geo\w*|koordinat\w*|coordonn\w*|coorden\w*|location|position"
-    r"|wsp[óo]łrz\w*|координат\w*|坐标|座標"
+    r"|wsp[óo]łrz\w*|координат\w*|座標|坐标|좌표|निर्देशांक|إحداثيات"
 )
 _ANNOUNCED_PAIR = re.compile(
     rf"(?i:{CLOSE})(?:geo:|(?:lat\w{{0,8}}[\"']?\s?[:=]?\s?))?({_DECIMAL_PAIR.pattern})"
@@ -285,6 +292,17 @@ def announced_pairs(text: str, start: int, end: int) -> Iterator[Finding]:
         yield Finding(*match.span(1), "COORDINATES", ANNOUNCED, "announced_pairs")
 
 
+_ONE_AXIS = re.compile(
+    r"[\"']?(?: {0,3}content)?\s{0,2}[:=>]\s{0,2}[\"']?([+-]?(?:1[0-7]\d|\d?\d)\.\d{4,15})(?![\w.])"
+)
+
+
+def one_axis(text: str, start: int, end: int) -> Iterator[Finding]:
+    """`GPSLatitude=48.85837`, `"longitude": 2.29448`: each axis for itself."""
+    if match := _ONE_AXIS.match(text, end, end + 40):
+        yield Finding(*match.span(1), "COORDINATES", ANNOUNCED, "one_axis")
+
+
 def degrees(text: str, start: int, end: int) -> Iterator[Finding]:
     """`40°26′46″N 79°58′56″W` and the like, around a degree sign."""
     for match in _DEGREES.finditer(text, max(0, start - 8), start + 60):
@@ -294,6 +312,10 @@ def degrees(text: str, start: int, end: int) -> Iterator[Finding]:
 
 def decimal_degrees(text: str, start: int, end: int) -> Iterator[Finding]:
     """`40.712776, -74.005974` near a word such as latitude or GPS."""
+    for exact in _HEMISPHERES.finditer(text, max(0, start - 16), min(len(text), end + 40)):
+        if exact.start() <= start < exact.end():
+            yield Finding(*exact.span(), "COORDINATES", SHAPED, "decimal_degrees")
+            return
     dot = text.find(".", start, start + 4)
     if dot < 0 or end - dot < 4:
         return
@@ -312,7 +334,7 @@ def decimal_degrees(text: str, start: int, end: int) -> Iterator[Finding]:
         yield Finding(*span, "COORDINATES", ANNOUNCED, "decimal_degrees")
 
 
-_PAIR_BEFORE = re.compile(r"(?<![\w.])[+-]?(?:\d{1,2}\.\d{3,15}\s?[,;/]\s{0,2}[+-]?)?\Z")
+_PAIR_BEFORE = re.compile(r"(?<![0-9A-Za-z_.])[+-]?(?:\d{1,2}\.\d{3,15}\s?[,;/]\s{0,2}[+-]?)?\Z")
 
 
 def _street(find: Find, *triggers: Literal) -> Recognizer:
@@ -354,6 +376,13 @@ RECOGNIZERS = (
     _street(military_boxes, *literals("apo|fpo|dpo", right=True, digit_after=True)),
     _street(units, *literals("apt|apartment|suite", right=True, digit_after=True)),
     Recognizer(name="degrees", entities=("COORDINATES",), find=degrees, literals=literals("°")),
+    Recognizer(
+        name="one_axis", entities=("COORDINATES",), find=one_axis,
+        literals=(
+            *literals("latitude|longitude", left=False, right=True, digit_after=True),
+            *literals("lat|lon|lng", right=True, digit_after=True),
+        ),
+    ),
     Recognizer(
         name="announced_pairs",
         entities=("COORDINATES",),

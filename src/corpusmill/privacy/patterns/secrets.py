@@ -127,9 +127,13 @@ _PASSWORD_LABELS = (
     "password|passwd|passphrase|passcode|pwd|kennwort|passwort|mot de passe|contraseña"
     "|palavra passe|parola d'ordine|parola|wachtwoord|hasło|hasła|lösenord|şifre|parolă|salasana"
     "|adgangskode|passord|heslo|jelszó|lozinka|mật khẩu|kata sandi|пароль|κωδικός|密码|密碼"
-    "|パスワード|비밀번호|كلمة المرور|סיסמה|पासवर्ड"
+    "|パスワード|비밀번호|كلمة المرور|كلمة السر|סיסמה|पासवर्ड|mật mã|รหัสผ่าน|лозинка|парола"
 )
-_PASSWORD_WORDS = "senha|clave|kod pin"
+_PASSWORD_WORDS = "senha|clave|kod pin|mdp|pw"
+_PASSWORD_ENDS = "_pass|_pw|_psw"
+"""Of names of settings: `db_pass`."""
+_PASS_WORDS = "pass"
+"""Other things, too: only right before a colon or `=`."""
 _KEY_LABELS = (
     "secret|token|encryption key|signing key|master key|api key|apikey|access key|private key"
     "|auth key|account key|credential|bearer"
@@ -144,6 +148,8 @@ _KEY_LABELS = (
 _PASSWORD_LITERALS = (
     *labels(_PASSWORD_LABELS, left=False),
     *labels(_PASSWORD_WORDS, right=True),
+    *literals(_PASSWORD_ENDS, left=False, right=True),
+    *literals(_PASS_WORDS, right=True),
 )
 _IS_PASSWORD = frozenset(literal.text.lower() for literal in _PASSWORD_LITERALS)
 
@@ -156,7 +162,7 @@ _TYPED = re.compile(
 
 
 _OPTION = re.compile(r"\s-p ?|[\w.@-]:")
-_TYPED_VALUE = re.compile(r"[\"']?([^\s\"'|;&$<@/]{8,80})")
+_TYPED_VALUE = re.compile(r"[\"']?([^\s\"'|;&$<@/][^\s\"'|;&</]{5,80})")
 
 
 def _mixed_case(value: str) -> bool:
@@ -173,7 +179,7 @@ def typed_passwords(text: str, start: int, end: int) -> Iterator[Finding]:
             value
             and _TYPED.search(text, start, option.end())
             and _chosen(value[1])
-            and (_mixed_case(value[1]) or not _VERSION.fullmatch(value[1]))
+            and (option[0][-1] == ":" or _mixed_case(value[1]) or not _VERSION.fullmatch(value[1]))
         ):
             yield Finding(*value.span(1), "PASSWORD", ANNOUNCED, "typed_passwords")
 
@@ -200,18 +206,20 @@ def inner_signs(text: str, start: int, end: int) -> Iterator[Finding]:
         yield Finding(*signed.span(1), "ACCESS_KEY", ANNOUNCED, "inner_signs")
 
 
-_VERBS = r"is|are|was|lautet|ist|est|es|é|è|e|är|to|auf|til|till|na|a|à|para|in|op|naar|su|dir|jest"
+_VERBS = r"is|are|was|lautet|ist|est|es|é|è|e|är|to|auf|til|till|na|a|à|para|in|op|naar|su|dir|jest|هي|هو|है"
 _ASSIGNED = re.compile(
     rf"(?P<rest>[\w.-]{{0,24}}?)"
-    rf"(?P<glue>(?:{TAG}|[\s\"'`*|\]\uff1a:=>]|(?<=\s)(?:{_VERBS})(?=\s)){{1,12}}+)"
-    r"(?:[brf][\"'])?(?P<value>[^\s\"'`<>,;(){}\[\]|]{8,200})"
+    rf"(?P<glue>(?:{TAG}|[\s\"'`*|\]\uff1a:=>]|(?<=\s)[-\u2013\u2014](?=\s)|(?<=\s)(?:{_VERBS})(?=\s)){{1,12}}+)"
+    r"(?:[brf][\"'])?(?P<value>[^\s\"'`<>,;(){}\[\]|]{6,200})"
 )
-_SET = re.compile(rf"[:=|\t\uff1a]|\*\*|{TAG}|\b(?:is|lautet|ist|est|es|é|è|är|jest)\b")
+_SET = re.compile(rf"[:=|\t\uff1a]|\*\*|{TAG}|\s[-\u2013\u2014]\s|\b(?:is|lautet|ist|est|es|é|è|är|jest|هي|है)\b")
 """Glue that sets a value. Without it, a word and a value only stand side by side."""
 _BEARER = re.compile(r"\s{1,2}([A-Za-z0-9_.~+/-]{20,400}=*)")
 _INVENTED = re.compile(
-    r"[$%&]\(?[A-Za-z_{(]+(?:\W|\Z)|\$|<|\.\.\.|x{4}|\*{3}|(?:[a-z_]+\.)+[a-z_]+|[A-Z_]+\Z"
-    r"|[a-z_-]+\Z|(?:my|your|the|some|test|example|change|dummy|fake|super|top)[-_]?"
+    r"[$%&]\(?[A-Za-z_{(]+(?:\W|\Z)|\$|<|\.\.\.|x{4}|\*{3}|(?:[a-z_]+\.)+[a-z_]+(?!\w)"
+    r"|(?:self|this|config|settings|env|process|os|args|opts|options|request|req|params|user)\."
+    r"|[A-Z_]+\Z|[a-z_-]+\Z|(?:my|your|the|some)[-_]|your[a-z]"
+    r"|(?:test|example|change|dummy|fake)[-_]?|(?:my|super|top)[-_]?(?:pass|pw|s[e3]cr|secure|strong|own|new|key|app|db)"
     r"|[\w.]*(?:password|passwd|secret|token|api_?key|example)",
     re.IGNORECASE,
 )
@@ -227,6 +235,10 @@ def entropy(value: str) -> float:
 def assigned_secrets(text: str, start: int, end: int) -> Iterator[Finding]:
     """What a word such as password or token is set to, if it looks drawn at random."""
     label = text[start:end].lower()
+    quoted = None if label in _IS_PASSWORD else _QUOTED.match(text, end, end + 170)
+    if quoted and _jumbled_signs(quoted["value"]):
+        yield Finding(*quoted.span("value"), "ACCESS_KEY", ANNOUNCED, "assigned_secrets")
+        return
     if label == "bearer" and (bearer := _BEARER.match(text, end, end + 460)):
         begin, value, rest, glue = bearer.start(1), bearer[1], "", ":"
     elif match := _ASSIGNED.match(text, end, end + 300):
@@ -246,7 +258,11 @@ def assigned_secrets(text: str, start: int, end: int) -> Iterator[Finding]:
     if _SAMPLE.search(value) or in_placeholder(text, start, end) or closes(text, start):
         return
     password = label in _IS_PASSWORD
+    if label in _ONLY_SET and not _EXPLICIT.fullmatch(glue):
+        return
     looks_drawn = _chosen(value) if password else _drawn(value)
+    if password and _EXPLICIT.fullmatch(glue):
+        looks_drawn |= _alone(text, begin, len(value)) and _word_chosen(value)
     if not _SET.search(glue):
         looks_drawn &= not re.search(r"[*\n]", glue)
         looks_drawn &= rest.isalpha() or not rest
@@ -254,6 +270,57 @@ def assigned_secrets(text: str, start: int, end: int) -> Iterator[Finding]:
     if looks_drawn:
         entity = "PASSWORD" if password else "ACCESS_KEY"
         yield Finding(begin, begin + len(value), entity, ANNOUNCED, "assigned_secrets")
+
+
+_QUOTED = re.compile(
+    r"[\w.-]{0,24}[\"']?\]?\s{0,2}[:=]\s{0,2}[brf]?(?P<quote>[\"'])(?P<value>[!-~]{32,120}?)(?P=quote)"
+)
+
+
+def _jumbled_signs(value: str) -> bool:
+    """Whether a key between quotes is of letters, digits and other signs in no order: Django's."""
+    drawn = value.removeprefix("django-insecure-")
+    return (
+        len(re.findall(r"[^\w.,/:-]", drawn)) >= 3
+        and len(re.findall(r"\d", drawn)) >= 2
+        and re.search(r"[A-Za-z]{9}|://|\w\(\)", drawn) is None
+        and entropy(drawn) >= LEAST_BITS_OF_SIGNS
+    )
+
+
+LEAST_BITS_OF_SIGNS = 4.0
+"""For each character: 50 of Django's 50 have some 4.8, source code of that length below 4."""
+
+_ONLY_SET = frozenset((*_PASS_WORDS.split("|"), "pw"))
+_EXPLICIT = re.compile(r"[\"'`]?\s?(?:[:\uff1a]|=(?=[^\s=]|\s[\"'`]))\s{0,2}[\"'`]?|\s[-\u2013\u2014]\s")
+"""Glue that can only set a value: a colon, or `=` before quotes or without a space."""
+_LINE_ENDS = re.compile(r"[.!?\"'`]{0,2}[,;]?[ \t]{0,4}(?:\r?\n|\Z|//|#)")
+_NO_PASSWORD = frozenset(
+    "string required optional hidden masked private secure secret password passwd passwort number"
+    " object boolean integer varchar unknown default invalid incorrect missing expired changed"
+    " forgotten protected encrypted plaintext hashed removed redacted enabled disabled wrong"
+    " correct accepted sometext yourpassword mypassword prompt stdin getpass varying nullable"
+    " vergessen erforderlich geheim falsch notwendig ungültig requis obligatoire oublié incorrecte"
+    " obligatoria obligatorio olvidada richiesta dimenticata verplicht vergeten wymagane saknas"
+    " undefined config username changeme letmein example".split()
+)
+
+
+def _alone(text: str, start: int, length: int) -> bool:
+    """Whether nothing but a mark follows on the line: no sentence, no code."""
+    return _LINE_ENDS.match(text, start + length, start + length + 12) is not None
+
+
+def _word_chosen(value: str) -> bool:
+    """Whether a word after `password:` may be one: not a type, not a name in source code."""
+    return (
+        6 <= len(value) <= 40
+        and len(set(value)) >= 4
+        and value.lower() not in _NO_PASSWORD
+        and re.fullmatch(r"[A-Za-z]?[a-z]+|(?=.*[A-Za-z])(?=.*[\d!#$%&*+?^~])[!-~]+|(?=.*[A-Z]{2})(?=.*[a-z]{2})[A-Za-z]+", value)
+        is not None
+        and re.match(r"[$%{<*/]|.*(?:://|\.\.\.|\w\(|\*\*|\$\{)|(?i:your|my_|example|test)", value) is None
+    )
 
 
 _NEXT_PARAMETER = re.compile(r"&(?=[A-Za-z_]{1,20}=)")
@@ -267,7 +334,7 @@ LEAST_HEXADECIMAL = 20
 def _chosen(value: str) -> bool:
     """Whether somebody or a generator may have made this password: letters with digits, or letters
     in no order of capitals and small ones."""
-    if len(value) < 8 or len(set(value)) < 6 or not value.isascii() or value.count("/") > 1:
+    if len(value) < 8 or len(set(value)) < 5 or not value.isascii() or value.count("/") > 1:
         return False
     if not any(map(str.isalpha, value)) or "://" in value:
         return False
@@ -304,6 +371,8 @@ def _mixed(value: str) -> bool:
 def _drawn(value: str) -> bool:
     """Whether a key looks random enough: letters and digits mixed, few repeats."""
     letters, digits = sum(map(str.isalpha, value)), sum(map(str.isdigit, value))
+    if len(value) >= LEAST_KEY_IN_PROSE and _jumbled(value):
+        digits += 1
     if not letters or digits < 2 or _INVENTED.match(value):
         return False
     if re.fullmatch(r"[A-Za-z0-9_+/=.~-]{16,200}", value) is None or value.count("_") > 3:
