@@ -18,8 +18,8 @@ from corpusmill.pretrain.export import export_model
 from corpusmill.pretrain.generate import generate
 from corpusmill.pretrain.loop import train
 from corpusmill.pretrain.model import Decoder
-from corpusmill.tokenize.batches import SplitTokens
 from corpusmill.tokenize.encode import Encoder
+from corpusmill.tokenize.shards import SplitTokens
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,13 @@ from tests.shard_folders import small_vocabulary, token_documents, write_folder
 from torch.utils.data import DataLoader
 
 from corpusmill.errors import UsageError
-from corpusmill.tokenize.batches import IGNORED, Batch, SplitTokens, TokenBatches
+from corpusmill.tokenize.batches import TokenBatches
 from corpusmill.tokenize.dataset import TokenDataset, as_tensors, prefetched
 from corpusmill.tokenize.manifest import Mixture
 from corpusmill.tokenize.order import WHOLE
 from corpusmill.tokenize.packing import Packing, _best_fit
+from corpusmill.tokenize.rows import IGNORED, Batch
+from corpusmill.tokenize.shards import SplitTokens
 
 LENGTHS = {"crawl": [40, 300, 7, 90, 63], "repos": [25, 30], "shelf": [500, 111]}
 CONTEXT = 16

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 from corpusmill.pretrain.config import Settings
 from corpusmill.pretrain.parallel import World
-from corpusmill.tokenize.batches import IGNORED, Row, RowReader, SplitTokens
+from corpusmill.tokenize.batches import stream_of
 from corpusmill.tokenize.dataset import Tensors, as_tensors
 from corpusmill.tokenize.order import Rows
+from corpusmill.tokenize.rows import IGNORED, RowReader
+from corpusmill.tokenize.shards import SplitTokens
 from corpusmill.tokenize.vocabulary import Vocabulary
 
 TOKENS_AT_ONCE = 1 << 14
@@ -71,7 +73,7 @@ class Held:
         return -(-self._count(self._rows(source)) // self._at_once)
 
     def _rows(self, source: str) -> Rows:
-        return self._split.stream(source, self._settings.context, "concatenate")
+        return stream_of(self._split, source, self._settings.context, "concatenate")
 
     def _count(self, rows: Rows) -> int:
         return min(rows.rows, self._settings.evaluate_batches * self._settings.batch)
@@ -81,10 +83,7 @@ class Held:
         rows = self._rows(source)
         first = number * self._at_once
         numbers = np.arange(first, min(first + self._at_once, self._count(rows)))
-        laid: list[Row] = [[] for _ in numbers]
-        for row, *place in zip(*(c.tolist() for c in rows.segments(numbers)), strict=True):
-            laid[row].append((place[0], place[1], place[2]))
-        return as_tensors(self._reader.read(laid))
+        return as_tensors(self._reader.read(rows.segments(numbers), len(numbers)))
 
     def evaluate(self, model: nn.Module, world: World) -> Mapping[str, Evaluation]:
         """By source, without label smoothing. All processes call it, and get the same numbers, to

@@ -15,7 +15,8 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import NamedTuple
 
 from corpusmill.errors import UsageError
-from corpusmill.tokenize.batches import Batch, TokenBatches
+from corpusmill.tokenize.batches import TokenBatches
+from corpusmill.tokenize.rows import Batch
 
 try:
     import torch

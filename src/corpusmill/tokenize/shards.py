@@ -8,6 +8,7 @@ both are read where they lie in a memory map. Plain pyarrow, DuckDB, Polars and
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -142,6 +143,8 @@ class ShardReader:
         batch = self._open()
         self._values: npt.NDArray[np.generic] = batch.column("tokens").values.to_numpy()
         self._offsets: npt.NDArray[np.int32] = batch.column("tokens").offsets.to_numpy()
+        self.place = int(self._values.__array_interface__["data"][0])
+        """Where the tokens lie in memory, for compiled code; as long as this object is there."""
         self._ids = batch.column("id")
         self._sources = batch.column("source")
         self._n_bytes = batch.column("n_bytes")
@@ -187,17 +190,6 @@ class ShardReader:
             raise self._damaged(f"token {int(owned.max())} is not in the vocabulary")
         return owned
 
-    def fill(self, out: Int64Array, first: int) -> None:
-        """Copy tokens first.. of the flat stream to `out`, shape [any]: not checked, for speed.
-
-        `first` may be -1: before the first document of a shard stands an end-of-text token.
-        """
-        if first < 0:
-            out[0] = self.tokenizer.end_of_text
-            out[1:] = self._values[: len(out) - 1]
-        else:
-            out[:] = self._values[first : first + len(out)]
-
     def documents(self, first: int, end: int) -> Int64Array:
         """Where the documents in tokens first..end begin, and `end`; shape [documents + 1]."""
         begin, stop = np.searchsorted(self._offsets, [first, end])
@@ -242,6 +234,33 @@ class ShardReader:
         if int(self._n_bytes.to_numpy().sum()) != self.shard.text_bytes:
             found.append("the bytes of text are not those of the manifest")
         return [f"{self.path}: {finding}" for finding in found]
+
+
+class SplitTokens:
+    """The tokens of one split; shards are opened when they are first needed."""
+
+    def __init__(self, folder: str, split: str) -> None:
+        self.folder = folder
+        self.split = split
+        self.manifest = read_manifest(folder)
+        self.shards = self.manifest.of_split(split)
+        self.total = sum(shard.tokens for shard in self.shards)
+        self._readers: dict[int, ShardReader] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # a memory map would be copied into the other process
+        return self.__dict__ | {"_readers": {}}
+
+    def reader(self, number: int) -> ShardReader:
+        """The shard with this index in the split."""
+        if number not in self._readers:
+            shard = self.shards[number]
+            self._readers[number] = ShardReader(self.folder, shard, self.manifest.tokenizer)
+        return self._readers[number]
+
+    def sources(self) -> list[str]:
+        """Those that have tokens in the split, sorted."""
+        return sorted({run.source for shard in self.shards for run in shard.runs})
 
 
 def verify_shards(folder: str) -> list[str]:
