@@ -268,15 +268,13 @@ def test_a_step_tells_its_share_of_what_the_device_could_do(shards: Path, tmp_pa
 
 
 def test_what_looks_on_may_change_when_a_run_goes_on(shards: Path, tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
+    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     run(shards, tmp_path / "t", "tensorboard=true")
     log = MetricsLog(str(tmp_path / "t"), 2, board=True)
     log.add({"step": 3, "loss": 1.0, "lr": 0.5, "tokens": 9, "mfu": None})
     log.add({"step": 3, "loss": None, "lr": 0.5, "tokens": 9, "skipped": True})
     log.close()
-    events = EventAccumulator(str(tmp_path / "t" / "tensorboard"))
+    events = reader.EventAccumulator(str(tmp_path / "t" / "tensorboard"))
     events.Reload()
     assert [event.step for event in events.Scalars("training/loss")] == [1, 2, 3]
     assert [event.step for event in events.Scalars("validation/long/bits_per_byte")] == [2]
