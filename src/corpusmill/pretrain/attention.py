@@ -154,12 +154,11 @@ class Attention(nn.Module):
         query = self.query(x).view(batch, length, self.heads, self.head_width)
         key = self.key(x).view(batch, length, self.kv_heads, self.head_width)
         value = self.value(x).view(batch, length, self.kv_heads, self.head_width)
-        mixed = attend(
-            rotate(self.query_norm(query).transpose(1, 2), cos, sin),
-            rotate(self.key_norm(key).transpose(1, 2), cos, sin),
-            value.transpose(1, 2),
-            view,
-        )
+        # norms and angles in fp32 under autocast as well; flex and varlen want one type
+        query = rotate(self.query_norm(query.float()).transpose(1, 2), cos, sin)
+        key = rotate(self.key_norm(key.float()).transpose(1, 2), cos, sin)
+        value = value.transpose(1, 2)
+        mixed = attend(query.to(value.dtype), key.to(value.dtype), value, view)
         joined = mixed.transpose(1, 2).reshape(batch, length, self.heads * self.head_width)
         return self.out(joined)  # type: ignore[no-any-return]
 
@@ -173,6 +172,5 @@ def rotary_tables(context: int, head_width: int, base: float) -> tuple[Tensor, T
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Turn each pair (i, i + d / 2) of x [B, heads, T, d] by its position's angle."""
-    left, right = x.float().chunk(2, dim=-1)
-    turned = torch.cat((left * cos - right * sin, right * cos + left * sin), dim=-1)
-    return turned.to(x.dtype)
+    left, right = x.chunk(2, dim=-1)
+    return torch.cat((left * cos - right * sin, right * cos + left * sin), dim=-1)

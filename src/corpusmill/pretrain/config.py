@@ -23,7 +23,7 @@ NORM_EPSILON = 1e-5
 """Of RMSNorm: Llama's."""
 
 PRESETS: Mapping[str, Mapping[str, int]] = {
-    "1m": {"layers": 4, "width": 128, "heads": 4, "kv_heads": 2, "feed_forward": 384},
+    "1m": {"layers": 5, "width": 128, "heads": 4, "kv_heads": 2, "feed_forward": 384},
     "10m": {"layers": 6, "width": 384, "heads": 6, "kv_heads": 2, "feed_forward": 1024},
     "30m": {"layers": 10, "width": 512, "heads": 8, "kv_heads": 4, "feed_forward": 1408},
     "100m": {"layers": 16, "width": 768, "heads": 12, "kv_heads": 4, "feed_forward": 2048},
@@ -38,7 +38,7 @@ class ModelSettings(_Settings):
 
     preset: Literal["1m", "10m", "30m", "100m", "300m", "1b"] | None = None
     """A shape by the number of parameters of its blocks: sets `layers`, `width`, `heads`,
-    `kv_heads` and `feed_forward` unless they are given. The defaults are those of `1m`."""
+    `kv_heads` and `feed_forward` unless they are given. Without one: 0.8 million."""
     layers: int = Field(default=4, ge=1)
     """Blocks of attention and feed-forward."""
     width: int = Field(default=128, ge=2)

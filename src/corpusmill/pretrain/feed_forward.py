@@ -6,6 +6,10 @@ from torch import Tensor, nn
 
 from corpusmill.pretrain.config import ModelSettings
 
+FEWEST_TOKENS = 16
+"""That an expert computes, if need be with zeros. With fewer than 8 rows MKL multiplies in another
+order: a token's result would depend on how many others its expert has."""
+
 
 class FeedForward(nn.Module):
     """SwiGLU (Shazeer 2020)."""
@@ -51,6 +55,8 @@ class Experts(nn.Module):
         for number, network in enumerate(self.experts):
             token, place = torch.where(expert == number)
             # an expert that nobody chose takes part as well: all ranks must have its gradient
-            result = network(tokens[token]) * weights[token, place, None]
+            missing = max(0, FEWEST_TOKENS - len(token))
+            result = network(F.pad(tokens[token], (0, 0, 0, missing)))[: len(token)]
+            result = result * weights[token, place, None]
             mixed = mixed.index_add(0, token, result.to(mixed.dtype))
         return mixed.view_as(x), imbalance

@@ -14,8 +14,8 @@ from torch.utils.checkpoint import checkpoint
 from corpusmill.pretrain.attention import Attention, View, make_view, rotary_tables
 from corpusmill.pretrain.config import NORM_EPSILON, ModelSettings
 from corpusmill.pretrain.feed_forward import Experts, FeedForward
-from corpusmill.pretrain.loss import Loss, summed_loss
-from corpusmill.tokenize.batches import IGNORED
+from corpusmill.pretrain.loss import Loss, TiedGradient, summed_loss
+from corpusmill.tokenize.rows import IGNORED
 
 
 class Block(nn.Module):
@@ -32,7 +32,7 @@ class Block(nn.Module):
     def forward(
         self, x: Tensor, cos: Tensor, sin: Tensor, view: View
     ) -> tuple[Tensor, Tensor | None]:
-        """[B, T, D] -> the same, and the imbalance of its experts if it has any."""
+        """[B, T, D] -> the same, and the imbalance of its experts, [B], if it has any."""
         x = x + self.dropout(self.attention(self.attention_norm(x), cos, sin, view))
         imbalance = None
         added = self.feed_forward(self.feed_forward_norm(x))
@@ -86,7 +86,9 @@ class Decoder(nn.Module):
 
         With `documents` [B, T] tokens see those of their own document only.
         """
-        hidden, imbalance = self.hidden(tokens, documents)
+        both = targets is not None and self.settings.tied_embeddings and torch.is_grad_enabled()
+        tied = TiedGradient() if both else None
+        hidden, imbalance = self.hidden(tokens, documents, tied)
         if targets is None:
             return self.head(hidden)
         loss = summed_loss(
@@ -95,24 +97,28 @@ class Decoder(nn.Module):
             targets.flatten(),
             smoothing=smoothing,
             z_loss=z_loss,
+            tied=tied,
         )
         if imbalance is None or not self.settings.balance:
             return loss
         # per token, as everything in the sum
-        valid = (targets != IGNORED).sum()
-        return Loss(loss.objective + self.settings.balance * imbalance * valid, loss.nats)
+        unbalanced = (imbalance * (targets != IGNORED).sum(dim=1)).sum()
+        return Loss(loss.objective + self.settings.balance * unbalanced, loss.nats)
 
     def hidden(
-        self, tokens: Tensor, documents: Tensor | None = None
+        self,
+        tokens: Tensor,
+        documents: Tensor | None = None,
+        tied: TiedGradient | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """What the head scores, [B, T, D], and the mean imbalance of experts if there are any."""
+        """What the head scores, [B, T, D], and the mean imbalance of experts, [B], if any."""
         length = tokens.shape[1]
         cos, sin = self.cos[:length], self.sin[:length]
         views = {
             window: make_view(tokens, documents, window, self.backend)
             for window in {self.settings.window_of(n) for n in range(len(self.blocks))}
         }
-        x = self.embedding(tokens)
+        x = self.embedding(tokens) if tied is None else tied.embed(self.embedding.weight, tokens)
         imbalances = []
         for number, block in enumerate(self.blocks):
             run = partial(block, cos=cos, sin=sin, view=views[self.settings.window_of(number)])
@@ -122,7 +128,7 @@ class Decoder(nn.Module):
                 x, imbalance = run(x)
             if imbalance is not None:
                 imbalances.append(imbalance)
-        mean = torch.stack(imbalances).mean() if imbalances else None
+        mean = torch.stack(imbalances).mean(dim=0) if imbalances else None
         return self.norm(x), mean
 
 

@@ -7,7 +7,7 @@ from torch import nn
 def build_optimizer(
     model: nn.Module, weight_decay: float, device: torch.device
 ) -> torch.optim.AdamW:
-    """AdamW with beta 0.9 and 0.95, epsilon 1e-8 (Brown et al. 2020); fused on CUDA.
+    """AdamW with beta 0.9 and 0.95, epsilon 1e-8 (Brown et al. 2020), in one pass over each tensor.
 
     The learning rate is set before every step. Norm weights are not decayed: pulled to zero, they
     would scale a whole layer down.
@@ -17,9 +17,7 @@ def build_optimizer(
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(
-        groups, lr=0.0, betas=(0.9, 0.95), eps=1e-8, fused=device.type == "cuda"
-    )
+    return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95), eps=1e-8, fused=True)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
