@@ -20,6 +20,7 @@ from corpusmill.stages.scorers.ngram import NgramScorer
 from corpusmill.stages.scorers.transformer import TransformerScorer
 from corpusmill.stages.sources.source import Licences, Source
 from corpusmill.stages.substrings import Substrings
+from corpusmill.stages.tokenize import Tokenize
 from corpusmill.stages.toxicity import Toxicity
 
 PAGES: dict[str, tuple[type[BaseModel], ...]] = {
@@ -38,6 +39,7 @@ PAGES: dict[str, tuple[type[BaseModel], ...]] = {
     "toxicity.md": (Toxicity,),
     "k_anonymity.md": (KAnonymity,),
     "privacy.md": (Anonymize,),
+    "vocabulary.md": (Tokenize,),
 }
 
 
