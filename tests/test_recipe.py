@@ -105,6 +105,11 @@ stages:
         (("for: [web]", "for: [code]"), "source or kind 'code' is not one of"),
         (("shelf, kind", "crawl, kind"), "the name 'crawl' stands twice"),
         (("crawl: 1", "craw: 1"), "'craw' is not one of crawl, shelf (did you mean 'crawl'?)"),
+        (("shelf: 2}", "shelf: 2}, budgets: {shel: 9}"), "budgets: source 'shel' is not one of"),
+        (
+            ("shelf: 2}", "shelf: 2}, curriculum: [{tokens: 9, weights: {she: 1}}]"),
+            "curriculum: source 'she' is not one of",
+        ),
         (("  - tokenize:", "  - tokenize:\n  - language"), "'tokenize' must be the last stage"),
         (("seed: 3", "seed: 3\nseed: 4"), ":3: 'seed' stands twice"),
         (("seed: 3", "seed: -1"), "recipe.yaml:2: seed: "),

@@ -9,7 +9,7 @@ ends in a narrow stage that carries what was found back to the documents.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Protocol
@@ -148,6 +148,10 @@ class Stage(BaseModel):
 
     def check_run(self, run: str, fingerprint: str) -> None:
         """Raise UsageError when what other runs have left outside does not allow this one."""
+
+    def named_sources(self) -> dict[str, Collection[str]]:
+        """Setting -> the sources that it names: the recipe must have them."""
+        return {"sources": getattr(self, "sources", ())}
 
     def facts(self) -> list[str]:
         """What follows from the settings and is worth telling in a plan, a line each."""

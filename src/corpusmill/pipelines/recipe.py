@@ -100,8 +100,8 @@ class Recipe(BaseModel):
                         f"stages[{number}].{stage.name}.for: source or kind "
                         + one_of(target, known)
                     )
-            for setting in ("weights", "sources"):
-                for source_name in getattr(stage, setting, ()):
+            for setting, named in stage.named_sources().items():
+                for source_name in named:
                     if source_name not in names:
                         raise ValueError(
                             f"stages[{number}].{stage.name}.{setting}: source "

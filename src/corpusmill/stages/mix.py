@@ -4,6 +4,7 @@ The weights go to `shards/manifest.json` together with exact token counts; the g
 training realises them. Without this stage every token is seen exactly once per epoch.
 """
 
+from collections.abc import Collection
 from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -44,6 +45,11 @@ class Mix(NarrowStage):
     def open(self) -> Apply:
         """Pass every document on."""
         return lambda batch: Outcome(documents=batch)
+
+    def named_sources(self) -> dict[str, Collection[str]]:
+        """All that have a weight or a budget."""
+        later = [source for phase in self.curriculum for source in phase.weights]
+        return {"weights": self.weights, "budgets": self.budgets, "curriculum": later}
 
     def mixture(self) -> Mixture:
         """What the manifest is to say."""
