@@ -12,6 +12,7 @@ from tests.shard_folders import small_vocabulary
 
 from corpusmill.errors import UsageError
 from corpusmill.pretrain.config import Settings, read_settings
+from corpusmill.pretrain.folder import FORMAT
 from corpusmill.report.curve import loss_picture, marks, read_losses, thinned
 from corpusmill.report.runs import runs_data
 from corpusmill.report.terminal import runs_view
@@ -37,7 +38,11 @@ def write_training(folder: Path, *changes: str, steps: int = 4, losses: int = 4)
     rows.append({"step": losses, "validation_loss": 3.0, "validation_bits_per_byte": 1.5})
     rows[-1] |= {"sources": {"books": measures}, "seconds": 1.0}
     write_metrics(folder, *rows)
-    record = {"format": 2, "settings": settings.model_dump(mode="json"), "shards_xxh3": "a" * 32}
+    record = {
+        "format": FORMAT,
+        "settings": settings.model_dump(mode="json"),
+        "shards_xxh3": "a" * 32,
+    }
     (folder / "train.json").write_text(json.dumps(record))
     (folder / "tokenizer.json").write_bytes(small_vocabulary().data)
     return folder
@@ -172,8 +177,11 @@ def test_names_tell_runs_apart_and_each_is_there_once(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (None, "is no training folder and has none in it"),
-        ('{"format": 2, "settings": {"steps": "many"}}', "settings that this version does not"),
-        ('{"format": 2}', "settings that this version does not"),
+        (
+            f'{{"format": {FORMAT}, "settings": {{"steps": "many"}}}}',
+            "settings that this version does not",
+        ),
+        (f'{{"format": {FORMAT}}}', "settings that this version does not"),
         ("[]", "is not a record of training"),
     ],
 )

@@ -305,7 +305,7 @@ def inspect_view(data: dict[str, Any]) -> "RenderableType":
     if data["what"] == "run":
         return Group(*_run_view(data))
     if data["what"] == "shards":
-        return Group(plain(data["path"], "bold"), *_shards_view(data))
+        return Group(plain(data["path"], "bold"), *_shards_view(data), *_samples_view(data))
     return Group(*_file_view(data))
 
 
@@ -352,6 +352,18 @@ def _shards_view(data: dict[str, Any]) -> "list[RenderableType]":
         named = ", ".join(f"{source} {amount(weight)}" for source, weight in weights)
         views.append(plain(f"mixture: {named}"))
     return views
+
+
+def _samples_view(data: dict[str, Any]) -> "list[RenderableType]":
+    if data["unread"] is not None:
+        return [plain(f"no samples: {data['unread']}", "yellow")]
+    views: list[RenderableType] = []
+    for sample in data["samples"]:
+        head = (
+            f"\n{sample['split']}, {sample['source']}: document {sample['id']}, {sample['shard']}"
+        )
+        views += [plain(head, "bold", lines=True), plain(sample["text"], lines=True)]
+    return [*views, plain(f"\n{MASKING}", "dim", lines=True)] if views else []
 
 
 def _file_view(data: dict[str, Any]) -> "list[RenderableType]":
