@@ -10,9 +10,10 @@ from benchmarks.train_step import model as benchmark_model
 from torch import Tensor
 from torch.nn.attention.flex_attention import flex_attention
 
+from corpusmill.errors import UsageError
 from corpusmill.pretrain import attention
-from corpusmill.pretrain.config import PRESETS, ModelSettings
-from corpusmill.pretrain.device import deterministic, one_thread
+from corpusmill.pretrain.config import PRESETS, ModelSettings, Settings
+from corpusmill.pretrain.device import deterministic, one_thread, resolve
 from corpusmill.pretrain.feed_forward import Experts
 from corpusmill.pretrain.loss import SCORE_BYTES, summed_loss
 from corpusmill.pretrain.model import Decoder, count_parameters
@@ -164,6 +165,29 @@ def test_varlen_attention_gets_the_bounds_of_documents(
     for numbers in (documents, None):
         expected = written(tokens, None, numbers)
         assert torch.allclose(varlen(tokens, None, numbers), expected, atol=1e-5)
+
+
+def test_kernels_are_chosen_and_refused_by_what_they_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    def chosen(**changes: object) -> str:
+        return resolve(Settings.model_validate(changes)).attention
+
+    with pytest.raises(UsageError, match="varlen needs a CUDA device: set attention=sdpa"):
+        chosen(attention="varlen", device="cpu")
+    assert chosen(document_masks=True, device="cpu") == "sdpa"
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_device_capability", lambda: (9, 0))
+    narrow = {"width": 24, "heads": 3}
+    assert chosen() == "sdpa"
+    assert chosen(document_masks=True) == chosen(model={"window": 9}) == "flex"
+    assert chosen(document_masks=True, model=narrow | {"kv_heads": 3}) == "sdpa"
+    assert chosen(attention="varlen") == "varlen"
+    for changes, message in (
+        ({"attention": "varlen", "precision": "fp32"}, "varlen needs precision=bf16"),
+        ({"attention": "varlen", "model": {"width": 48}}, "multiple of 8 and at most 256, .* 12"),
+        ({"attention": "flex", "model": {"width": 48}}, "flex needs heads 16 wide at least, .* 12"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            chosen(**changes)
 
 
 @pytest.mark.parametrize("changes", VARIANTS)

@@ -10,6 +10,9 @@ import torch
 from corpusmill.errors import UsageError
 from corpusmill.pretrain.config import Settings
 
+FLEX_WIDTH = 16
+"""Of a head: FlexAttention has no kernel for narrower ones."""
+
 
 def resolve(settings: Settings) -> Settings:
     """The settings with `auto` replaced by what this machine has, so that the folder records it."""
@@ -31,13 +34,26 @@ def resolve(settings: Settings) -> Settings:
 
 
 def _attention(settings: Settings, device: str, precision: str) -> str:
-    masked = settings.document_masks or settings.model.window is not None
+    model = settings.model
+    head_width = model.width // model.heads
     if settings.attention == "auto":
-        return "flex" if device == "cuda" and masked else "sdpa"
+        masked = settings.document_masks or model.window is not None
+        return "flex" if device == "cuda" and masked and head_width >= FLEX_WIDTH else "sdpa"
     if settings.attention != "sdpa" and device != "cuda":
         raise UsageError(f"attention: {settings.attention} needs a CUDA device: set attention=sdpa")
-    if settings.attention == "varlen" and precision != "bf16":
-        raise UsageError("attention: varlen needs precision=bf16")
+    if settings.attention == "flex" and head_width < FLEX_WIDTH:
+        raise UsageError(
+            f"attention: flex needs heads {FLEX_WIDTH} wide at least, model.width / model.heads "
+            f"is {head_width}: set attention=sdpa"
+        )
+    if settings.attention == "varlen":
+        if precision != "bf16":
+            raise UsageError("attention: varlen needs precision=bf16")
+        if head_width % 8 or head_width > 256:
+            raise UsageError(
+                "attention: varlen needs heads whose width is a multiple of 8 and at most 256, "
+                f"model.width / model.heads is {head_width}: set attention=sdpa"
+            )
     return settings.attention
 
 
