@@ -31,6 +31,7 @@ from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.fsdp import FSDPModule
 
 from corpusmill.pretrain.parallel import World
 
@@ -73,6 +74,9 @@ def tensors_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, 
 
     Weights that are one tensor under several names have the first of them.
     """
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()  # after an evaluation weights are still together
     tensors = {}
     for name, parameter in model.named_parameters():
         tensors[f"{MODEL}{name}"] = parameter.detach()
@@ -136,7 +140,9 @@ def resume(
     checkpoint = world.agreed(_newest_or_none(out, echo) if world.first else None)
     if checkpoint is None:
         return 0
-    _fill(optimizer)
+    if any(name.startswith(OPTIMIZER) for name in _stored(checkpoint)):
+        _fill(optimizer)
+    # otherwise every step so far was left out
     _load(checkpoint, tensors_of(model, optimizer))
     echo(f"going on from checkpoint {checkpoint.path} (step {checkpoint.step})")
     return checkpoint.step

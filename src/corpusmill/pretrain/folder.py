@@ -8,11 +8,23 @@ from typing import Any
 from corpusmill import storage
 from corpusmill.errors import RunError, UsageError
 from corpusmill.pretrain.config import WATCHING, Settings, flatten
+from corpusmill.pretrain.cost import parameters
 from corpusmill.tokenize.manifest import TOKENIZER_FILE, Manifest
 
 RECORD_FILE = "train.json"
-FORMAT = 2
-"""1 had another order of the tokens."""
+FORMAT = 3
+"""1 had another order of the tokens, 2 checkpoints of one file."""
+
+FREE = WATCHING | {
+    "distributed",
+    "micro_batch",
+    "recompute",
+    "checkpoint_every",
+    "keep_checkpoints",
+    "keep_every",
+    "evaluate_every",
+}
+"""Settings that may be others when a run goes on: losses stay the same, but for rounding."""
 
 
 def record_run(
@@ -36,6 +48,7 @@ def record_run(
         "shards_xxh3": manifest.xxh3,
         "tokenizer": manifest.tokenizer.hash,
         "torch": version("torch"),
+        "parameters": parameters(settings.model, manifest.tokenizer.vocab_size),
     }
     path = os.path.join(out, RECORD_FILE)
     if os.path.exists(path):
@@ -80,7 +93,7 @@ def _refuse_changes(out: str, before: dict[str, Any], now: dict[str, Any]) -> No
     changes = [
         f"  {name}: {old.get(name)!r} before, {new.get(name)!r} now"
         for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name) and name not in WATCHING
+        if old.get(name) != new.get(name) and name not in FREE
     ]
     if before["shards_xxh3"] != now["shards_xxh3"]:
         changes.append(f"  shards: {before['shards']} before, other content in {now['shards']} now")

@@ -87,8 +87,8 @@ class World:
 def joined() -> Iterator[World]:
     """The world of this process, for as long as the context lasts.
 
-    When one process fails the others end with it, and only the one that failed first raises its
-    error: they leave by SystemExit with the same exit code.
+    When one process fails and ends, the others end with it, and only the one that failed first
+    raises its error: they leave by SystemExit with the same exit code.
     """
     ranks = int(os.environ.get("WORLD_SIZE", "1"))
     if ranks == 1:
@@ -128,7 +128,7 @@ def _first_failure(store: Store, rank: int, code: int) -> int | None:
     mine = f"{rank} {code}"
     try:
         first = store.compare_set("failure", "", mine).decode()
-    except RuntimeError:  # the store went with the first process
+    except RuntimeError:  # without torchrun the store went with the first process
         return None
     return None if first == mine else int(first.split()[1])
 

@@ -1,5 +1,6 @@
 """Writing checkpoints beside the training: every process its share, one of them the name."""
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -27,7 +28,7 @@ from corpusmill.pretrain.checkpoint import (
     tensors_of,
     ties_of,
 )
-from corpusmill.pretrain.parallel import World
+from corpusmill.pretrain.parallel import PATIENCE, World
 
 FILE_BYTES = 1 << 30
 """Tensors that a file of a share holds, where one alone is not larger: a file is in memory once
@@ -53,7 +54,7 @@ class Saver:
         self._keep = keep
         self._keep_every = keep_every
         # messages about saving must not come between those of the steps
-        self._group = dist.new_group(backend="gloo") if world.ranks > 1 else None
+        self._group = dist.new_group(backend="gloo", timeout=PATIENCE) if world.ranks > 1 else None
         self._saving: Future[Any] | None = None
 
     def save(self, step: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -82,6 +83,11 @@ class Saver:
         except CheckpointException as error:
             reasons = "; ".join(sorted({str(failure[0]) for failure in error.failures.values()}))
             raise RunError(f"the checkpoint was not written: {reasons}") from None
+
+    def close(self) -> None:
+        """Wait as `finish` does when something else went wrong already, and say nothing."""
+        with contextlib.suppress(RunError, RuntimeError):
+            self.finish()
 
     @property
     def rank(self) -> int:
