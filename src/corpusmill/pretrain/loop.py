@@ -218,7 +218,11 @@ class _Training:
         self.trained.train()
         dataset = TokenDataset(self.batches)
         dataset.load_state_dict({"step": self.resumed_from})
-        with self._watching(), closing(prefetched(dataset, world.device)) as batches:
+        with (
+            closing(self.saver),
+            self._watching(),
+            closing(prefetched(dataset, world.device)) as batches,
+        ):
             for step in range(self.resumed_from + 1, settings.steps + 1):
                 begun = time.perf_counter()
                 batch = next(batches)
@@ -241,7 +245,7 @@ class _Training:
                     self.saver.finish()
                     self.echo(f"stopped by SIGTERM after step {step}, which is saved")
                     raise KeyboardInterrupt
-        self.saver.finish()
+            self.saver.finish()
         return self._summary()
 
     def _is_saved(self, step: int) -> bool:
