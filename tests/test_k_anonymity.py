@@ -1,5 +1,6 @@
 """Nobody is alone with what is shown of them, checked without the code that made it so."""
 
+import json
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -7,17 +8,21 @@ from typing import Any
 import numpy as np
 import pytest
 from benchmarks.biographies import biographies, shown
+from benchmarks.portraits import FORMS, portraits, rare
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.verbs_fixture import PlainVerbs, apply_to_parts, ids, write_parts
 
 from corpusmill import storage
-from corpusmill.errors import UsageError
+from corpusmill.errors import RunError, UsageError
+from corpusmill.pipelines.oneshot import recipe_for
+from corpusmill.pipelines.plan import describe
+from corpusmill.pipelines.run import run
 from corpusmill.privacy.hierarchies import ANY, HIERARCHIES, read_hierarchy
 from corpusmill.privacy.mondrian import Histogram, mondrian
 from corpusmill.privacy.quasi_identifiers import facts
-from corpusmill.stages.k_anonymity import KAnonymity
+from corpusmill.stages.k_anonymity import KAnonymity, rarer_behind
 
 ALL = tuple(HIERARCHIES)
 
@@ -366,3 +371,65 @@ def test_equal_bytes_of_the_stored_groups(tmp_path: Path) -> None:
         stored = write_parts(tmp_path / f"p{parts}", cut(rows, parts))
         paths.append(KAnonymity().prepare(verbs, stored).groups)
     assert storage.read_bytes(paths[0]) == storage.read_bytes(paths[1])
+
+
+def test_stages_behind_are_warned_of_in_the_plan_and_in_the_run(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(
+        "\n".join(json.dumps({"text": f"She is 34 years old. Note {n}."}) for n in range(9))
+    )
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(
+        "name: r\nsources: [{name: a, kind: web, path: a.jsonl}]\n"
+        "stages: [{k_anonymity: {k: 2}}, {deduplicate: {}}]\n"
+    )
+    loaded = recipe_for([str(recipe)], [])[0]
+    told = [fact for stage in describe(loaded)["stages"] for fact in stage["facts"]]
+    assert any("k_anonymity: deduplicate behind it" in fact for fact in told)
+    notes = run(loaded, str(tmp_path / "out")).notes
+    assert sum("k_anonymity: deduplicate behind it" in note for note in notes) == 1
+    last = [KAnonymity(k=2)]
+    assert rarer_behind(last) == []
+
+
+def test_too_many_combinations_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("corpusmill.stages.k_anonymity.LARGEST_HISTOGRAM", 20)
+    rows = [{"text": f"She is {age} years old."} for age in range(20, 60)]
+    with pytest.raises(RunError, match="more than 20 distinct combinations"):
+        anonymised(tmp_path, rows, KAnonymity(), parts=1)
+
+
+def test_an_empty_corpus_is_no_mistake(tmp_path: Path) -> None:
+    documents, notes = anonymised(tmp_path, [{"text": ""}], KAnonymity(), parts=1)
+    assert documents[0]["text"] == ""
+    assert notes == ["k_anonymity: no quasi-identifiers were recognised"]
+
+
+@pytest.mark.parametrize("k", [2, 5])
+def test_portraits_by_a_stranger_show_less_than_before(tmp_path: Path, k: int) -> None:
+    people = list(portraits(300, FORMS))
+    documents, _ = anonymised(tmp_path, [dict(p.document) for p in people], KAnonymity(k=k))
+    exactly, among_others = rare(documents, people, k)
+    untouched, _ = rare([dict(p.document) for p in people], people, k)
+    assert len(untouched) > 250  # the check sees what is left alone
+    assert len(exactly) < 60
+    assert len(among_others) <= len(exactly)
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("<person><age>89</age><city>Kirkwall</city></person>", "89 Kirkwall"),
+        (
+            "Ann Lee (1958\u20132024) of Viersen died. A merchant navy officer by trade.",
+            "1958 navy",
+        ),
+        ("id;sex;dob;profession\n1;M;1.2.1960;Teacher, adult education", "1960 adult"),
+        ("I'm a nurse, children's in East Holliemouth, 46.", "children's Holliemouth 46"),
+        ("So I (46F) had a row at work. I'm a nurse, we're in New Guy.", "46 New"),
+        ("Age ........ 47\nPresent occupation ........ Court usher", "47 usher"),
+        ("The Gerardport-based lighthouse keeper, 58, is German.", "Gerardport lighthouse 58"),
+    ],
+)
+def test_what_strangers_write_of_somebody_is_found(text: str, hidden: str) -> None:
+    found = " ".join(text[fact.start : fact.end] for fact in facts(text, ALL))
+    assert [word for word in hidden.split() if word not in found] == []

@@ -15,6 +15,7 @@ from corpusmill.pipelines.ingest import INGEST, no_documents
 from corpusmill.pipelines.recipe import Recipe, find_stage
 from corpusmill.privacy.keys import load_key
 from corpusmill.stage import GlobalStage, NarrowStage, SinkStage, Stage
+from corpusmill.stages.k_anonymity import rarer_behind
 from corpusmill.stages.sources.extract import Extract
 from corpusmill.stages.sources.listing import InputFile, list_inputs
 from corpusmill.stages.sources.source import Source
@@ -248,7 +249,9 @@ def describe(recipe: Recipe) -> dict[str, Any]:
                 "name": step.name,
                 "how": _how(step),
                 "for": list(step.stage.for_) if step.stage else [],
-                "facts": step.stage.facts() if step.stage else [],
+                "facts": [*step.stage.facts(), *rarer_behind(recipe.stages[step.number - 1 :])]
+                if step.stage
+                else [],
                 "writes": step.barrier or isinstance(step.stage, SinkStage),
             }
             for step in steps

@@ -66,6 +66,7 @@ from corpusmill.pipelines.tombstones import TOMBSTONES_FILE, load_tombstones
 from corpusmill.pipelines.verbs import EngineVerbs
 from corpusmill.pipelines.verify import are_shards_there
 from corpusmill.stage import GlobalStage, NarrowStage, Part, SinkStage
+from corpusmill.stages.k_anonymity import rarer_behind
 from corpusmill.stages.sources.listing import InputFile
 
 RECIPE_FILE = "recipe.yaml"
@@ -522,6 +523,8 @@ class _Run:
             driver_cpu = time.process_time()
             mine = [part for part in parts if step.applies_to(part.source, part.kind)]
             narrow[step.name] = stage.prepare(self._verbs(step), mine)
+            for text in rarer_behind(self.recipe.stages[step.number - 1 :]):
+                self._note(text)
             extra_cpu = time.process_time() - driver_cpu + self.engine.cpu_seconds - engine_cpu
         else:
             while not chain[-1].barrier:

@@ -1,5 +1,7 @@
 """Occupations: titles as texts have them, and the major group of ISCO-08 that each belongs to."""
 
+import re
+
 MAJOR_GROUPS = {
     1: "managers",
     2: "professionals",
@@ -150,9 +152,77 @@ _OTHER_LANGUAGES = {
 }
 """The commonest, in German, French and Spanish, in both genders."""
 
+_HEADS = {
+    2: (
+        "therapist, adviser, advisor, planner, banker, conservator, specialist, practitioner, "
+        "illustrator, animator, counsellor, surgeon, underwriter, trainer, lobbyist, consultant, "
+        "mentor, fundraiser, publisher, strategist, chaplain"
+    ),
+    3: (
+        "officer, administrator, technologist, inspector, controller, buyer, operator, agent, "
+        "representative, assessor, associate, treasurer, comptroller, coordinator, organiser, "
+        "examiner, presenter, merchandiser, adjuster, dealer, forwarder, hygienist, "
+        "supervisor, superintendent, registrar, bookseller"
+    ),
+    5: "worker, assistant, usher, warden, ranger, keeper, groomer, runner, contractor, handler",
+}
+"""What titles end in; alone a title as well."""
+FIELDS = frozenset(
+    "academic administration adult advertising aeronautical agricultural airline amenity "
+    "analytical arts audiological automotive banking biomedical broadcasting building "
+    "buildings care ceramics charities chartered chemical chemicals child children children's "
+    "childrens civil clinical commercial commissioning communications community company "
+    "computer construction consulting corporate counselling criminal customer dance dental "
+    "design diagnostic digital disability drama drilling early education educational "
+    "electrical electronics emergency energy engineering english environmental estates events "
+    "exercise exhibition family fashion finance financial food forensic furniture further "
+    "general geriatric glass government graphic health higher historic horticultural hospital "
+    "hospitality housing human humanities hydrographic industrial infant insurance interior "
+    "international jewellery junior land language learning legal leisure life literature local "
+    "logistics magazine maintenance management manufacturing marine maritime marketing "
+    "materials mathematics maths mechanical media medical mental military minerals mining "
+    "molecular multimedia museum music nature naval needs newspaper nuclear nursing "
+    "nutritional occupational operational operations paediatric palliative petroleum physical "
+    "physics physiological planning political pottery practice primary prison private "
+    "probation process product production psychiatric public quality quantity radio rail "
+    "railway research residential retail rural sales school science sciences secondary "
+    "security senior service services site social software spatial special speech sport sports "
+    "structural supply surgical systems tax technical technology telecommunications television "
+    "textile textiles theatre therapeutic tourism trade transport travel union veterinary "
+    "video voluntary volunteer water web welfare wildlife youth".split()
+)
+"""Words for what a title is about: teacher, adult education; engineer, civil (consulting)."""
+
+
+LEARNED = re.compile(r"(?:ologist|icist|iatrist|apist|ographer|ician|metrist)$")
+"""Single words that are occupations by their ending."""
+
+
+_NO_TITLE_WORDS = frozenset(
+    "a an the as is was are my her his our their your and or in at by for from who i he she they "
+    "old working retired former new".split()
+)
+
+
+def is_title(phrase: str) -> bool:
+    """Is that a title, as a list has it or by its last word?"""
+    words = phrase.casefold().split()
+    plain = all(re.fullmatch(r"[^\W\d_][^\W\d_'/-]*", word) for word in words)
+    if not plain or not 0 < len(words) <= 4 or not _NO_TITLE_WORDS.isdisjoint(words):
+        return False
+    last = words[-1]
+    return " ".join(words) in OCCUPATIONS or last in OCCUPATIONS or bool(LEARNED.search(last))
+
+
+def in_fields(words: str) -> bool:
+    """Is that a field of work, of at most five words?"""
+    each = re.findall(r"[^\W\d_][\w'-]*", words)
+    return 0 < len(each) <= 5 and words.islower() and not FIELDS.isdisjoint(each)
+
+
 OCCUPATIONS: dict[str, int] = {
     title.strip(): group
-    for table in (_OTHER_LANGUAGES, _TABLE)
+    for table in (_HEADS, _OTHER_LANGUAGES, _TABLE)
     for group, titles in table.items()
     for title in titles.split(",")
 }

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from corpusmill.privacy import quasi_patterns as patterns
 from corpusmill.privacy.hierarchies import ATTRIBUTES
-from corpusmill.privacy.quasi_labels import Fact, labelled
-from corpusmill.privacy.quasi_places import cities, large_cities, residences
+from corpusmill.privacy.quasi_labels import Fact, labelled, names_attribute
+from corpusmill.privacy.quasi_places import cities, large_cities, residences, unknown_towns
 from corpusmill.privacy.quasi_titles import (
     explicit_titles,
     implied_titles,
@@ -35,16 +35,22 @@ REACH = 300
 """Characters around what speaks of a person that are about the person in longer documents."""
 TOGETHER = 200
 """Characters within which three kinds of hints speak of a person."""
+VERY_SHORT = 800
+"""Characters of a document in which two kinds of hints and a sex speak of a person."""
 MOST_NAMES = 1000
 """Names of a document that are looked for everywhere in it."""
 
 # ---- the text as it is read ----
 
-_LABEL = re.compile(rf"<(?:{'|'.join(ATTRIBUTES)})(?: [^<>\n]{{0,80}})?>", re.IGNORECASE)
+_LABEL = re.compile(
+    rf"<(?:{'|'.join(name.upper() for name in ATTRIBUTES)})(?: [^<>\n]{{0,80}})?>"
+    r"(?![^<>\n]{1,80}</)"
+)
 _BETWEEN_CELLS = re.compile(r"</t[dh]>\s{0,40}(?=<t[dh])|<tr\b[^<>]{0,100}>\s{0,40}", re.IGNORECASE)
 _CELL = re.compile(r"<t[dh]\b[^<>]{0,100}>", re.IGNORECASE)
 _BLOCK = re.compile(r"</?(?:p|br|li|tr|div|h\d|dt|dd|ul|ol)\b[^<>]{0,100}>", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-z][a-z0-9]{0,10}(?: [^<>\n]{0,100})?/?>", re.IGNORECASE)
+_RECORD = re.compile(r"<(?P<end>/?)(?P<key>[a-z][a-z_]{1,20})>", re.IGNORECASE)
 _SPACES = str.maketrans(dict.fromkeys("\xa0\u2007\u202f\u2009\r\x0b\x0c", " "))
 _WRAP = re.compile(r"\n(?![ \t\r]{0,20}(?:\n|[|#<*-]|[^\W\d_][\w /]{0,30}:))[ \t>]{0,6}|\t")
 """A line's end within a paragraph, with what quotes and indents the next line."""
@@ -57,8 +63,16 @@ def _lines(text: str) -> str:
         text = _BETWEEN_CELLS.sub(lambda m: " " * len(m[0]), text)
         text = _CELL.sub(lambda m: "|".ljust(len(m[0])), text)
         text = _BLOCK.sub(lambda m: "\n".ljust(len(m[0])), text)
+        text = _RECORD.sub(_as_label, text)
         text = _TAG.sub(lambda m: " " * len(m[0]), text)
     return text
+
+
+def _as_label(tag: re.Match[str]) -> str:
+    """<city>Leeds</city> as city:Leeds and a line's end."""
+    if not names_attribute(tag["key"]):
+        return tag[0]
+    return "\n".ljust(len(tag[0])) if tag["end"] else f"\n{tag['key']}:"
 
 
 # ---- facts ----
@@ -84,13 +98,18 @@ def facts(text: str, attributes: Iterable[str], *, personal: bool = False) -> li
         if fact.attribute in PERSONAL
     ]
     if not personal and not evidence:
-        if not short or not _dense(list(_hints(flow, places=places))):
+        if not short:
+            return []
+        hints = [*_hints(flow, places=places), *possible]
+        if not hints or not (patterns.CUES.search(flow) or _dense(hints, certain, len(text))):
             return []
     elif not short and not personal:
         lines_near = _near(flow, evidence)
         flow = "".join(
             flow[first:last] if near else "\0" * (last - first) for first, last, near in lines_near
         )
+    if short and places:
+        homes += unknown_towns(flow)
     found = [*homes, *certain, *likely, *_hints(flow, places=places)]
     named += possible
     found += _beside([*named, *found], flow)
@@ -115,9 +134,14 @@ def _hints(flow: str, *, places: bool) -> Iterator[Fact]:
         yield from large_cities(flow)
 
 
-def _dense(hints: Sequence[Fact]) -> bool:
+def _dense(hints: Sequence[Fact], certain: Sequence[Fact], characters: int) -> bool:
     """Do so many kinds of hints stand together that they speak of somebody: 29, Irish, welder?"""
     first = 0
+    somebody = {"age", "birth_date", "occupation"}
+    kinds = {fact.attribute for fact in hints} - {"sex"}
+    sexes = characters <= VERY_SHORT and any(fact.attribute == "sex" for fact in certain)
+    if sexes and len(kinds) >= 2 and kinds & somebody:
+        return True
     ordered = sorted(hints, key=lambda fact: fact.start)
     for last, fact in enumerate(ordered):
         while fact.end - ordered[first].start > TOGETHER:

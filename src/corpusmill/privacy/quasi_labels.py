@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from corpusmill.privacy.gazetteer import gazetteer
 from corpusmill.privacy.nationalities import NATIONALITIES
-from corpusmill.privacy.occupations import OCCUPATIONS
+from corpusmill.privacy.occupations import OCCUPATIONS, in_fields, is_title
 from corpusmill.privacy.quasi_patterns import GROWN
 from corpusmill.privacy.quasi_values import NORMAL, as_written
 
@@ -33,18 +33,20 @@ _KEYS = {
         "age": "age|years|alter|âge|edad",
         "sex": "sex|gender|geschlecht|sexe|sexo",
         "birth_date": "dob|d.o.b.|date of birth|year of birth|birth year|birth date|birthdate"
-        "|birthday|born|geburtsdatum|geboren|geboren am|date de naissance|né le|née le"
-        "|fecha de nacimiento",
-        "postcode": "postcode|post code|postal code|zip|zip code|plz|postleitzahl|code postal"
-        "|código postal",
-        "city": "city|town|residence|hometown|home town|location|lives|address|lives in"
-        "|place of residence|wohnort|stadt|ville|domicile|ciudad|residencia",
-        "nationality": "nationality|citizenship|staatsangehörigkeit|nationalität|nationalité"
-        "|nacionalidad",
-        "occupation": "occupation|profession|job|job title|role|works as|trade|beruf|métier"
-        "|ocupación|profesión",
-        "employer": "employer|employed by|company|workplace|works at|works for|arbeitgeber"
-        "|employeur|empleador|empresa",
+        "|birth_date|date_of_birth|birthday|born|geburtsdatum|geboren|geboren am"
+        "|date de naissance|né le|née le|fecha de nacimiento",
+        "postcode": "postcode|post code|postal code|zip|zip code|postalcode|postal_code|zip_code"
+        "|plz|postleitzahl|code postal|código postal",
+        "city": "home|city|town|residence|hometown|home town|current city|location|lives"
+        "|address|lives in|place of residence|wohnort|stadt|ville|domicile|ciudad"
+        "|residencia",
+        "nationality": "nationality|citizenship|citizen of|country of citizenship"
+        "|staatsangehörigkeit"
+        "|nationalität|nationalité|nacionalidad",
+        "occupation": "occupation|profession|job|jobtitle|job title|current job|present occupation"
+        "|role|works as|trade|beruf|métier|ocupación|profesión",
+        "employer": "employer|employed by|name of employer|organisation|organization|firm|company"
+        "|workplace|works at|works for|arbeitgeber|employeur|empleador|empresa",
     }.items()
     for key in keys.split("|")
 }
@@ -57,6 +59,10 @@ _VAGUE = frozenset(
         "address",
         "years",
         "company",
+        "organisation",
+        "organization",
+        "firm",
+        "home",
         "location",
         "city",
         "town",
@@ -68,18 +74,29 @@ something else is."""
 _AS_WRITTEN = ("city", "nationality", "occupation", "employer")
 _KEY = "|".join(sorted(map(re.escape, _KEYS), key=len, reverse=True))
 _LABELLED = re.compile(
-    rf"(?<![\w-])(?P<key>{_KEY})[\"'*_ ]{{0,4}}[:=?][\"'*_ ]{{0,6}}"
+    rf"(?<![\w-])(?P<key>{_KEY})[\"'*_ ]{{0,4}}(?:[:=?]|\.{{3,40}}|_{{3,40}})[\"'*_ ]{{0,6}}"
     r"(?P<v>[^\n|;:=()\"]{1,80})(?P<sep>[:=]?)",
     re.IGNORECASE,
 )
+_UNMARKED = re.compile(
+    rf"(?:^|[.;|,\n] {{0,3}})(?P<key>{_KEY}) {{1,4}}(?P<v>[^\n|;:=().,\"]{{1,60}})(?=[.,;|\n]|$)",
+    re.IGNORECASE,
+)
+"""A key and its value without a sign between: | CITY Leeds |; Nationality German."""
+_NOT_UNMARKED = frozenset({"lives", "home", "address", "born", "years"})
 _NEXT_KEY = re.compile(r"(?:[.,;(]|\s)\s{0,3}[^\W\d_][^\W\d]{0,20}(?: [^\W\d]{1,20})?$")
-_SENTENCE = re.compile(r"(?<!\bSt)(?<!\bDr)\. |,? {1,3}(?:and|who|which) ")
-_FULL_STOP = re.compile(r"(?<!\bSt)(?<!\bDr)\. |,? {1,3}(?:who|which) | and (?=[a-z])")
+_SENTENCE = re.compile(r"(?<!\bSt)(?<!\bDr)(?<!\bCo)\. |,? {1,3}(?:and|who|which) ")
+_FULL_STOP = re.compile(r"(?<!\bSt)(?<!\bDr)(?<!\bCo)\. |,? {1,3}(?:who|which) | and (?=[a-z])")
 _CELLS = (re.compile(r"[^|\n]+"), re.compile(r"[^\t\n]+"), re.compile(r"[^,\n]+"),
-          re.compile(r"[^;\n]+"))  # fmt: skip
+          re.compile(r"[^;\n]+"), re.compile(r'"[^"\n]{0,200}"|[^,\n]+'))  # fmt: skip
 _LONGEST_ROW = 2000
 """Characters of a line that is read as cells."""
 _MOST_CELLS = 50
+
+
+def names_attribute(key: str) -> bool:
+    """Is that the name of a quasi-identifier?"""
+    return key.lower().replace("_", " ") in _KEYS
 
 
 def labelled(text: str, *, places: bool) -> tuple[list[Fact], list[Fact]]:
@@ -96,6 +113,9 @@ def labelled(text: str, *, places: bool) -> tuple[list[Fact], list[Fact]]:
         if match["sep"]:  # the next key was taken as well
             raw = _NEXT_KEY.sub("", raw)
         _add(key, raw, match.start("v"), certain, possible, places)
+    for match in _UNMARKED.finditer(text):
+        if match["key"].lower() not in _NOT_UNMARKED and match["key"][0].isupper():
+            _add(match["key"].lower(), match["v"], match.start("v"), possible, possible, places)
     heading: list[str] = []
     start = 0
     for line in text.split("\n"):
@@ -127,7 +147,7 @@ def _add(
             return
     if attribute not in _AS_WRITTEN:
         return
-    if attribute != "employer":
+    if attribute == "city" or (attribute == "occupation" and not _qualified(cut)):
         cut = cut.split(",")[0]
     span = _trimmed(cut)
     value = as_written(cut[slice(*span)])
@@ -137,9 +157,15 @@ def _add(
         facts.append(Fact(attribute, value, start + span[0], start + span[1]))
 
 
+def _qualified(title: str) -> bool:
+    """A title and its field, and nothing else: teacher, adult education."""
+    head, comma, field = title.partition(", ")
+    return bool(comma) and as_written(head).split()[-1:] != [] and in_fields(field)
+
+
 def _trimmed(text: str) -> tuple[int, int]:
     """Where a value begins and ends without the signs around it."""
-    end = len(text.rstrip(" .,*_\r\t\0"))
+    end = len(text.rstrip(' .,*_"\r\t\0'))
     return min(len(text) - len(text.lstrip(" *_\t\"'")), end), end
 
 
@@ -155,14 +181,9 @@ def _row(
     places: bool,
 ) -> list[str]:
     """Read a line as cells; returns the heading that holds for the next line."""
-    cells = next(
-        (
-            found
-            for cell in _CELLS
-            if len(found := [(m.start(), m[0]) for m in cell.finditer(line)]) > 1
-        ),
-        [],
-    )[:_MOST_CELLS]
+    ways = [[(m.start(), m[0]) for m in cell.finditer(line)] for cell in _CELLS]
+    as_heading = (cells for cells in ways if heading and len(cells) == len(heading))
+    cells = next(as_heading, next((cells for cells in ways if len(cells) > 1), []))[:_MOST_CELLS]
     if not cells:
         return []
     names = [cell.strip(" *_\"'\t").lower().replace("_", " ") for _, cell in cells]
@@ -192,7 +213,7 @@ def _known_cells(cells: Sequence[tuple[int, str]], start: int, places: bool) -> 
         name = as_written(cell)
         if re.fullmatch(GROWN, cell):
             fact = "age", name
-        elif name in OCCUPATIONS:
+        elif is_title(name) or (", " in name and is_title(name.split(",")[0])):
             fact = "occupation", name
         elif name.replace("-", " ") in NATIONALITIES:
             fact = "nationality", name.replace("-", " ")

@@ -26,10 +26,16 @@ NAME = r"[^\W\d_a-zß-öø-ÿ][\w'\u2019&-]{0,40}"
 ORGANISATION = (
     rf"(?:the )?(?:St\. )?{NAME}"
     rf"(?:(?: | & | and | of | of the | of St\. | for |, (?={NAME},? (?:and|&) )){NAME}){{0,6}}"
+    r"(?:(?<=Co)\. (?:KGaA|KG|OHG|mbH)| mbH)?"
 )
 ADJECTIVE = "(?:" + "|".join(
     re.escape(word).replace(r"\ ", "[ -]") for word in sorted(NATIONALITIES, key=len, reverse=True)
 ) + ")"  # fmt: skip
+_ADJECTIVE_OR_WORD = (
+    rf"(?:(?:{'|'.join(sorted({w.split()[0] for w in NATIONALITIES if ' ' in w}))})[ -])?"
+    r"[^\W\d_]{3,20}"
+)
+"""What may be an adjective of a country: its value is looked up, which is ten times as fast."""
 PLACE = (
     rf"{NAME}(?:(?:[ -]|[ -](?:de|do|da|dos|del|di|la|le|les|el|am|an der|upon|on|sur|aan|op)[ -])"
     rf"{NAME}){{0,3}}"
@@ -59,7 +65,21 @@ PHRASES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ),
     ("age", pattern(r"\b(?P<v>\d{1,3})(?: ?yo\b| ?y/o\b| ?y\.o\.| ?yrs?\.? old\b)")),
     ("age", pattern(r"\b(?P<v>\d{1,3})(?:st|nd|rd|th) birthday\b")),
-    ("age", pattern(rf"\b(?:man|woman|boy|girl|lady|gentleman) of (?P<v>{_YEARS})\b{_NO_AGE}")),
+    (
+        "occupation",
+        pattern(
+            r"\ban? (?P<v>[a-z][\w'/-]{1,30}(?: [a-z(][\w'/)-]{1,20}){0,4}) by"
+            r" (?:trade|profession|training)\b",
+            ignore_case=True,
+        ),
+    ),
+    (
+        "age",
+        pattern(
+            rf"\b(?:man|woman|boy|girl|lady|gentleman) of (?:about |around )?"
+            rf"(?P<v>{_YEARS})\b{_NO_AGE}"
+        ),
+    ),
     (
         "age",
         pattern(
@@ -67,8 +87,37 @@ PHRASES: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"(?P<v>[2-9]0s|(?:twen|thir|for|fif|six|seven|eigh|nine)ties)\b"
         ),
     ),
-    ("age", pattern(r"(?<![\w.])(?P<v>\d{2})(?= ?[FM][,/;])")),
-    ("sex", pattern(r"(?<![\w.])\d{2} ?(?P<v>[FM])(?=[,/;])")),
+    ("age", pattern(r"(?<![\w.])(?P<v>\d{2})(?= ?[FM][,/;)])")),
+    ("sex", pattern(r"(?<![\w.])\d{2} ?(?P<v>[FM])(?=[,/;)])")),
+    ("age", pattern(r"\((?:[FM] ?|[fm])(?P<v>\d{2})(?=[,)])")),
+    (
+        "age",
+        pattern(r"(?<![\w.])(?P<v>\d{1,3}) ?(?:y\.?o\.?|y/o|yrs?|years?)[ -](?:old )?(?=[FMfm]\b)"),
+    ),
+    (
+        "age",
+        pattern(
+            rf"\b(?:M(?:r|rs|s|iss)\.? {NAME}|(?:[Ss]ingle|[Mm]arried|[Dd]ivorced|[Ww]idowed"
+            r"|[Tt]his)"
+            rf" (?:wo)?man)(?:,? is|,| of) (?P<v>{GROWN}|{_SPELT})(?=[,.;]| and\b| years?\b)"
+        ),
+    ),
+    ("age", pattern(rf"\b(?:[Aa]t|[Nn]ow) (?P<v>{GROWN}|{_SPELT})(?=, {NAME})", ignore_case=False)),
+    (
+        "age",
+        pattern(
+            rf"\b(?P<v>{GROWN}|{_SPELT})(?= to be exact| last birthday"
+            r"| years? (?:young\b|on this))",
+        ),
+    ),
+    (
+        "age",
+        pattern(rf"\b(?:dead|died|passed away|passed|dies) (?:at|aged) (?P<v>{_YEARS})\b{_NO_AGE}"),
+    ),
+    (
+        "age",
+        pattern(rf"\b(?:will be|turning|reached|reaches) (?P<v>{GROWN})(?= (?:in|on|this|next) )"),
+    ),
     ("age", pattern(r"\b(?P<v>\d{1,3})(?:[ -]Jahre alt\b|-?jährige?[nrs]?\b)")),
     ("age", pattern(r"\b(?:im Alter von|mit) (?P<v>\d{1,3})(?= Jahren\b)")),
     (
@@ -102,7 +151,7 @@ PHRASES: tuple[tuple[str, re.Pattern[str]], ...] = (
         "sex",
         pattern(
             r"\b(?P<v>female|male|woman|man|girl|boy|lady|gentleman|mr|mrs|ms|miss|she|hers|herself"
-            r"|her|he|him|his|himself)\b",
+            r"|her|he|him|his|himself|daughter|son|wife|husband|widow|widower)\b",
             ignore_case=True,
         ),
     ),
@@ -128,7 +177,8 @@ PHRASES: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "nationality",
         pattern(
-            rf"\b(?P<v>{ADJECTIVE})[ -](?:national|citizen|nationality|citizenship|passport|origin"
+            rf"\b(?P<v>{_ADJECTIVE_OR_WORD})[ -](?:national|citizen|nationality|citizenship"
+            r"|passport|origin"
             r"|born|descent|by birth|woman|man|girl|boy|lady|gentleman)\b",
             ignore_case=True,
         ),
@@ -136,7 +186,8 @@ PHRASES: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "employer",
         pattern(
-            r"\b(?:[Ee]mployer(?: is)?:? |(?:works?|worked|working|employed|job|position|career"
+            r"\b(?:(?:[Ee]mployer|[Bb]oss)(?: is| at)?[:,]? |(?:works?|worked|working|employed"
+            r"|job|position|career"
             r"|hired|recruited)\b[^.\n:;]{0,60}? (?:at|for|by|with) )"
             rf"(?P<v>{ORGANISATION})"
         ),
@@ -152,6 +203,19 @@ PHRASES: tuple[tuple[str, re.Pattern[str]], ...] = (
 )
 """Attribute and pattern."""
 
+CUES = pattern(
+    r"\b(?:curriculum vitae|r\u00e9sum\u00e9|obituary|survived by|in loving memory|passed away"
+    r"|bid farewell"
+    r"|slipped away|passing of|remembering|funeral|mourn(?:s|ed)?|swipe right|would like to meet"
+    r"|seeks (?:wo)?m[ae]n|looking for (?:someone|somebody)|about me|my name is|name'?s"
+    r"|i'?m an?|i am an?|by trade|by profession"
+    r"|contact|applicant|claimant|respondent|interviewee|defendant|patient|pt"
+    r"|first ?name|surname|last ?name"
+    r"|given ?name|family ?name|full name|marital status|date of birth|personal details"
+    r"|presents with|complains of|(?:his|her) (?:life|work|job|career|family|boss|employer))\b",
+    ignore_case=True,
+)
+"""What is said of people only, in short texts."""
 _NO_EMPLOYERS = (
     "a|an|the|home|her|his|their|our|my|your|its|least|night|nights|all|many|some|most|day|both"
     "|more|over|about|now|any|various|several|local|large|years|months|example|free|that|this"
@@ -175,6 +239,7 @@ HINTS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ),
     ("age", pattern(r"\b(?P<v>\d{1,3}) (?:ans|años|Jahre)\b")),
     ("birth_date", pattern(rf"(?<!\w)(?P<v>{FULL_DATE})(?!\w)", ignore_case=True)),
+    ("birth_date", pattern(r"\((?P<v>1[89]\d\d|20\d\d) ?[\u2013\u2014-] ?(?:1[89]|20)\d\d\)")),
     ("postcode", pattern(r"\b(?P<v>[A-Z]{1,2}\d[A-Z\d]?\d[A-Z]{2})\b")),
     ("postcode", pattern(r"\b(?P<v>[A-Z]\d[A-Z]\d[A-Z]\d|[1-9]\d{3} ?[A-Z]{2})\b")),
     (
@@ -192,6 +257,12 @@ HINTS: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"\b(?:[Jj]oin(?:s|ed|ing)?|[Ll]eft|[Ll]eaving|[Qq]uit|bei|chez|[Ee]mployees? of"
             rf"|[Ss]taff of|(?:time|days|salary) (?:at|from)|[Ww]ith|[Ff]or|[Aa]t) "
             rf"(?P<v>{ORGANISATION})"
+        ),
+    ),
+    (
+        "employer",
+        pattern(
+            rf"\b(?:joins?|joined|moved|poached)(?: us| them)? (?:from|to) (?P<v>{ORGANISATION})"
         ),
     ),
     ("employer", pattern(rf"\b(?:works?|worked|working|employed) in (?P<v>{ORGANISATION})")),
@@ -256,6 +327,22 @@ RESIDENCE = pattern(
     rf" (?P<v>{PLACE})"
 )
 """Where somebody lives or comes from."""
+ANYWHERE = pattern(
+    rf"(?:\b(?:[Ii]n|[Ff]rom|[Nn]ear|[Oo]utside|[Aa]round|[Aa]cross|(?:formerly|people|half|moved)"
+    rf" (?:of|to)|,? aged \d\d,? of|(?:\d,?|{NAME},?) of|[Bb]ut) (?:the )?(?P<v>{PLACE})"
+    rf"|(?<![\w-])(?P<w>{PLACE})(?=-based| area\b| resident| native\b)"
+    rf"|\b(?P<x>{PLACE}),? (?=(?:[A-Z]{{1,2}}\d[A-Z\d]? ?\d[A-Z]{{2}}|\d{{5}})(?!\w))"
+    rf"|(?:[A-Z]{{1,2}}\d[A-Z\d]? ?\d[A-Z]{{2}}|\b\d{{5}}),? (?P<y>{PLACE}))"
+)
+"""Where a place stands, whichever it is."""
+TOWN_LIKE = pattern(
+    r"(?<![\w'-])(?P<v>(?:North|South|East|West|New|Lake|Port|Bad|Saint|St\.?|San|Santa|Upper|Lower"
+    r"|Great|Little|Fort|Mount|Old) [A-Z\u00c0-\u00de][\w'-]{1,24}(?: [A-Z][\w'-]{1,24})?"
+    r"|[A-Z\u00c0-\u00de][\w-]{1,20}(?:ville|town|mouth|stad|burg|burgh|berg|bury|borough|shire|port"
+    r"|view|fort|furt|land|chester|haven|side|dorf|hausen|heim|stadt|ingen|walde|wick|wall|bridge"
+    r"|m\u00fchlen|kirchen|leben|stedt|br\u00fcck|thorpe|ton|ham))(?![\w'-])"
+)
+"""What is called as towns are."""
 CAPITALISED = pattern(rf"(?<![\w'\u2019-])(?P<v>{PLACE})")
 EXPLICIT_TITLE = pattern(
     r"\b(?:(?:work(?:s|ed|ing)?|employed|job|career|position|trained|training|living|hired"
@@ -292,6 +379,23 @@ CRAFT = pattern(
     rf"|\b(?:is|was|been|am) (?P<w>[a-z]{{3,20}}{_CRAFT}|[A-Z][a-z]{{1,15}}[A-Z][a-z]{{0,15}}er)\b"
 )
 """A noun that sounds like an occupation, where one stands."""
+CELL_TITLE = pattern(
+    r"(?:^|[,|(\n.:;\"\u2022\u00b7>]|\n- ) ?"
+    r"(?P<v>[A-Za-z][a-z/'-]{1,20}(?: [a-z][a-z/'-]{1,20}){0,3})"
+    r"(?= ?(?:$|[,|)\n.;:\"<\u00b7-]))"
+)
+"""The same as a cell of a row, a line or a short sentence of its own."""
+SOUNDS = re.compile(rf"{_CRAFT}$")
+REST_OF_TITLE = re.compile(
+    r"(?:/[a-z][a-z'-]{1,20}){1,3}(?: [a-z]{2,20}(?:er|or|ist|ian))?| \([a-z ]{3,40}\)"
+)
+"""conservator/restorer; legal executive (england and wales)."""
+FIELD_OF_TITLE = pattern(
+    r"(?:, | ?\(|/)(?P<v>(?:and )?[a-z][a-z'/&-]{1,20}(?: [a-z(][a-z'/&-]{1,20}){0,4}?)\)?"
+    r"(?=$|[.,;:\n\"|)<(]| [(/]?(?:at|for|with|from|in|based|who|by|until|here|was|is|has"
+    r"|and|or|when|since|on|of|to|go|spoke|works|lives|whose)\b| [A-Z(\u2013-])"
+)
+"""What a title is about, behind it."""
 UNKNOWN_TITLE = pattern(
     r"\b(?:[Hh]e|[Ss]he|I|(?!(?:It|This|That|There|What|Here)\b)[A-Z][\w'-]{1,20})(?:,? \d\d,)?"
     rf"(?: is| was| am| became|['\u2019][sm])(?: also| now)? an? (?:{ADJECTIVE} )?"
@@ -308,7 +412,8 @@ NO_CRAFTS = frozenset(
     "stranger under over after however together longer older younger larger smaller bigger better "
     "her for per further quarter chapter supporter lover believer voter beginner foreigner "
     "newcomer widower vegetarian christian survivor neighbor senior junior minor major "
-    "superior prior author's list twist exist".split()
+    "superior prior author's list twist exist employer fever customer weather dinner "
+    "monitor floor door behavior favor corner".split()
 )
 MORE_OF_TITLE = pattern(
     r" (?P<v>(?!(?:for|or|after|under|over|her|other|former|later|never|ever|per|whether|rather"
@@ -342,5 +447,5 @@ NO_PART_OF_TITLE = frozenset(
     "with from her his my our their that this he she it not old good great new first".split()
 )
 """Words that are no part of the title behind them."""
-LAST_WORD = re.compile(r"(?<![\w'-])[^\W\d_][\w'-]{0,20}(?= {1,6}$)")
+LAST_WORD = re.compile(r"(?<![\w'/-])[^\W\d_][\w'/-]{0,40}(?= {1,6}$)")
 LANGUAGE = re.compile(r"\b(?:speaks?|spoke|in|into|fluent|language|learn\w{0,3}|from|the) {1,6}$")

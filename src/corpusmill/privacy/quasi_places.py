@@ -17,6 +17,11 @@ _NO_CITIES = frozenset(
     "male female metro delta enterprise orange temple mary nancy nigel ann date name".split()
 )
 """Names of towns that are other words far more often."""
+_NO_PLACES = _NO_CITIES - {"delta", "temple", "mary", "nancy", "best", "university"} | frozenset(
+    "i he she it they we you his her my our their the a an this that these those mr mrs ms miss dr "
+    "prof sir inc ltd llc plc gmbh ag kg nhs god internet spring summer autumn winter christmas "
+    "easter".split()
+)
 _AMBIGUOUS = frozenset(
     "reading nice split bath cork mobile battle deal rugby sandwich page hub normal police bar "
     "eden same bray wells".split()
@@ -50,6 +55,34 @@ def cities(text: str) -> Iterator[Fact]:
     for match in patterns.CITY.finditer(text):
         if fact := _longest_city(match["v"], match.start("v"), gazetteer()):
             yield fact
+
+
+def unknown_towns(text: str) -> Iterator[Fact]:
+    """Where a place stands, and what is called as towns are: whether or not a list has it."""
+    for match in patterns.ANYWHERE.finditer(text):
+        group = match.lastgroup or "v"
+        if fact := _as_it_stands(match[group], match.start(group)):
+            yield fact
+    for match in patterns.TOWN_LIKE.finditer(text):
+        before = text[max(match.start() - 3, 0) : match.start()]
+        after = text[match.end() : match.end() + 1]
+        alone = re.search(r"(?:[,(;:|\n\"\t.] {0,2}|^)$", before) and after in ("", *',.;:)|\n"\t')
+        if (alone or " " in match["v"]) and (fact := _as_it_stands(match["v"], match.start())):
+            yield fact
+
+
+def _as_it_stands(name: str, start: int) -> Fact | None:
+    opening = re.match(r"(?:The|Our|A|An|This|My|His|Her) {1,6}", name)
+    if opening:
+        name, start = name[opening.end() :], start + opening.end()
+    name = name.rstrip(_TAIL)
+    key = as_written(name)
+    words = key.split()
+    initials = len(name) < 4 and name.isupper()  # TX 78701
+    if not words or initials or {words[0], words[-1]} & _NO_PLACES or words[0] in NATIONALITIES:
+        return None
+    known = gazetteer().get(key)
+    return Fact("city", known[0] if known else key, start, start + len(name))
 
 
 def large_cities(text: str) -> Iterator[Fact]:

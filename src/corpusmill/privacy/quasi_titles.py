@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from corpusmill.privacy import quasi_patterns as patterns
 from corpusmill.privacy.nationalities import NATIONALITIES, NATIONALS
-from corpusmill.privacy.occupations import OCCUPATIONS
+from corpusmill.privacy.occupations import FIELDS, LEARNED, OCCUPATIONS, in_fields
 from corpusmill.privacy.quasi_labels import Fact
 from corpusmill.privacy.quasi_values import NORMAL, as_written
 
@@ -13,7 +13,9 @@ from corpusmill.privacy.quasi_values import NORMAL, as_written
 
 _OWN_TITLE = re.compile(r"[^\W\d_][\w'-]*")
 _MOST_WORDS = max(title.count(" ") + 1 for title in OCCUPATIONS)
-_FIRST_WORDS = frozenset(title.split()[0] for title in OCCUPATIONS)
+_FIRST_WORDS = frozenset(
+    word for title in OCCUPATIONS for word in (title.split()[0], title.split()[0] + "s")
+)
 _VAGUE_TITLES = frozenset(
     "general major principal guide printer marine executive minister president captain".split()
 )
@@ -49,6 +51,13 @@ def titles(text: str) -> Iterator[Fact]:
                 fact = title(text, match.start(), match.start() + span)
                 end = fact.end
                 yield fact
+    for match in patterns.CELL_TITLE.finditer(text):
+        last = re.split("[ /-]", match["v"].lower())[-1]
+        sounds = patterns.SOUNDS if " " in match["v"] else LEARNED
+        listed = last in OCCUPATIONS or sounds.search(last)
+        opens = match["v"].split()[0].lower() in patterns.NO_PART_OF_TITLE
+        if listed and not opens and last not in patterns.NO_CRAFTS:
+            yield title(text, *match.span("v"))
     for match in patterns.CRAFT.finditer(text):
         group = match.lastgroup or "v"
         last = match[group].lower().split()[-1]
@@ -63,7 +72,10 @@ def _no_surname(text: str, first: re.Match[str]) -> bool:
         return True
     before = text[max(first.start() - 12, 0) : first.start()]
     return (
-        re.search(r"(?:^|[^\w ] ?|\b(?:an?|the|as|is|[A-Z][\w-]*ing) |\n) {0,5}$", before)
+        re.search(
+            r"(?:^|[^\w ] ?|\b(?:an?|the|as|is|ist|est|es|als|[A-Z][\w-]*ing) |\n|[^ ]  ) {0,5}$",
+            before,
+        )
         is not None
     )
 
@@ -80,6 +92,12 @@ def title(text: str, start: int, end: int) -> Fact:
     """A title with the words that make it another one: Uber driver, nurse practitioner."""
     more = patterns.MORE_OF_TITLE.match(text, end)
     end = more.end() if more else end
+    if more := patterns.REST_OF_TITLE.match(text, end):
+        end = more.end()
+    for piece in patterns.FIELD_OF_TITLE.finditer(text[end : end + 80]):
+        if piece.start() or not in_fields(piece["v"]):
+            break
+        end += piece.end()
     start = _first_word(text, start)
     before = re.search(
         r"(?:\b(?:an?|the|as) |, ?)([A-Z][\w-]{1,20} )$", text[max(start - 30, 0) : start]
@@ -95,25 +113,38 @@ def _first_word(text: str, start: int) -> int:
     for _ in range(4):
         before = patterns.LAST_WORD.search(text, max(first - 30, 0), first)
         if before is None:
-            return (
-                first if re.search(r"[,:|(\n\0] {0,6}$", text[max(first - 8, 0) : first]) else start
-            )
+            return first
         word = before[0]
         if word in patterns.NO_PART_OF_TITLE:
-            return start
+            return first
+        if word[0].isupper() and text[start].islower() and _begins(text, before.start()):
+            return first if word.lower() in patterns.NO_PART_OF_TITLE else before.start()
         if word in patterns.BEFORE_TITLE or as_written(word) in NATIONALITIES:
             return first
-        if not word.islower() or not text[start].islower():
-            return start
+        if (
+            not word.islower()
+            or not text[start].islower()
+            or (word.endswith("ing") and word not in FIELDS)
+        ):
+            return first
         first = before.start()
-    return start
+    return first
+
+
+def _begins(text: str, start: int) -> bool:
+    """Does a cell, a line or a sentence begin there?"""
+    return (
+        re.search(r"(?:^|[^\w ,] {0,6}|, {0,6}|[^ ] {2,6})$", text[max(start - 8, 0) : start])
+        is not None
+    )
 
 
 def _title_at(phrase: str) -> int:
     """Characters of the longest title that a phrase begins with; 0 where none."""
     words = [m for _, m in zip(range(_MOST_WORDS), _OWN_TITLE.finditer(phrase), strict=False)]
     for last in reversed(words):
-        if as_written(phrase[: last.end()]) in OCCUPATIONS:
+        written = as_written(phrase[: last.end()])
+        if written in OCCUPATIONS or written.removesuffix("s") in OCCUPATIONS:
             return last.end()
     return 0
 

@@ -115,9 +115,9 @@ _SEXES = {
     word: sex
     for sex, words in (
         ("female", "female woman girl lady mrs ms miss she her hers herself f w frau weiblich "
-                   "femme féminin mujer femenino sie elle ella"),
+                   "femme féminin mujer femenino sie elle ella daughter wife widow"),
         ("male", "male man boy gentleman mr he him his himself m mann männlich herr homme "
-                 "masculin hombre masculino il él"),
+                 "masculin hombre masculino il él son husband widower"),
     )
     for word in words.split()
 }  # fmt: skip

@@ -40,6 +40,8 @@ from corpusmill.stage import (
     NarrowStage,
     Outcome,
     Part,
+    SinkStage,
+    Stage,
     Verbs,
     Verdicts,
 )
@@ -142,6 +144,20 @@ class KAnonymity(GlobalStage):
     def _levels(self, attribute: str) -> Levels:
         path = self.hierarchies.get(attribute)
         return HIERARCHIES[attribute] if path is None else read_hierarchy(path)
+
+
+def rarer_behind(stages: Sequence[Stage]) -> list[str]:
+    """Warnings for the first of these stages, where it is `k_anonymity`: what stands behind it and
+    may drop, add or rewrite documents makes a combination rarer than k, and nobody would see it."""
+    if not stages or not isinstance(stages[0], KAnonymity):
+        return []
+    behind = [stage.name for stage in stages[1:] if not isinstance(stage, SinkStage)]
+    if not behind:
+        return []
+    return [
+        f"warning: k_anonymity: {', '.join(behind)} behind it may drop, add or rewrite documents: "
+        f"k = {stages[0].k} holds where k_anonymity ends, not for what comes out at the end"
+    ]
 
 
 # ---- looking ----
