@@ -1,5 +1,8 @@
 """Identifiers as people and programs write them: hidden signs, other widths, forms, cells, glue."""
 
+import random
+import time
+
 import pytest
 
 from corpusmill.privacy.recognizers import Scanner
@@ -136,3 +139,94 @@ def test_tables_made_to_be_read_twice_cost_linear_time(scanner: Scanner) -> None
 
     seconds(100)
     assert seconds(8000) < 8 * seconds(2000) + 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "entity", "value"),
+    [
+        ("to jose\u0301@corp.com now", "EMAIL_ADDRESS", "jose\u0301@corp.com"),
+        ("メールはjane(at)host.orgまで", "EMAIL_ADDRESS", "jane(at)host.org"),
+        ("IPアドレス84.17.44.12から", "IP_ADDRESS", "84.17.44.12"),
+        ("ftp://bsingh:FdNJVUcK@host.io/pub", "URL", "ftp://bsingh:FdNJVUcK@host.io/pub"),
+        ("李萍，1989-05-26出生于太原市", "DATE_OF_BIRTH", "1989-05-26"),
+        ("ولد سامي في 20 فبراير 1967 في دبي", "DATE_OF_BIRTH", "20 فبراير 1967"),
+        ("Jan Novák se narodil 9. srpna 1967", "DATE_OF_BIRTH", "9. srpna 1967"),
+        ("Aged 44 (b. 11-12-1961), he left", "DATE_OF_BIRTH", "11-12-1961"),
+        ("Am 9.6.1955 kam Dr. Hans Meier zur Welt.", "DATE_OF_BIRTH", "9.6.1955"),
+        ("Personalausweisnummer: LC3WFN7K9", "ID_CARD", "LC3WFN7K9"),
+        ("34 TC 8747 plakalı araç", "VEHICLE_PLATE", "34 TC 8747"),
+        ("车牌号粤B·8G922", "VEHICLE_PLATE", "粤B·8G922"),
+        ("رقم اللوحة: أ ب ج 252", "VEHICLE_PLATE", "أ ب ج 252"),
+        ("Name/5282734522679788/04/24", "CREDIT_CARD", "5282734522679788"),
+        ("Buluşma 31.19722S 70.81024W'de", "COORDINATES", "31.19722S 70.81024W"),
+        ('itemprop="latitude" content="-43.709046"', "COORDINATES", "-43.709046"),
+        ("Passwort: Rate72!", "PASSWORD", "Rate72!"),
+        ("Contraseña: mariposa", "PASSWORD", "mariposa"),
+        ("lösenord: dragonfly\nTack", "PASSWORD", "dragonfly"),
+        ("Пароль от почты: Program53!", "PASSWORD", "Program53!"),
+        ('db_pass = "Mother.Wu11"  # rotate', "PASSWORD", "Mother.Wu11"),
+        ("我的密码是Decade12!", "PASSWORD", "Decade12!"),
+        (
+            "SECRET_KEY = '^z9=)ljj0h--11m5s)kh3^$#o3j%gh50()lc#^wfl$bl#nl7hs'",
+            "ACCESS_KEY",
+            "^z9=)ljj0h--11m5s)kh3^$#o3j%gh50()lc#^wfl$bl#nl7hs",
+        ),
+        ("my telephone is 022 2744\n9696, ask", "PHONE_NUMBER", "022 2744\n9696"),
+        ("mein Nummer: mobil +49 171\n1234567.", "PHONE_NUMBER", "+49 171\n1234567"),
+        ("Volejte 602473664", "PHONE_NUMBER", "602473664"),
+        ("phone (646) 641-0426 ext. 735.", "PHONE_NUMBER", "(646) 641-0426 ext. 735"),
+        ("DNI 87.939.886-F, tel.: +34 686 668 545", "PHONE_NUMBER", "+34 686 668 545"),
+    ],
+)
+def test_values_are_found_in_the_words_of_many_languages(
+    scanner: Scanner, text: str, entity: str, value: str
+) -> None:
+    assert (entity, value) in found(scanner, text)
+
+
+def test_joined_addresses_are_found_one_by_one(scanner: Scanner) -> None:
+    spans = [(f.start, f.end) for f in scanner.find("jane@corp.com" * 3)]
+    assert spans == [(0, 13), (13, 26), (26, 39)]
+
+
+def test_two_numbers_after_one_word_are_two(scanner: Scanner) -> None:
+    assert found(scanner, "Tlf. 91 126 89 12 / 602 903 300") == {
+        ("PHONE_NUMBER", "91 126 89 12"),
+        ("PHONE_NUMBER", "602 903 300"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "entity"),
+    [
+        ("medical record\nOrder 20231188", "MEDICAL_RECORD"),
+        ("nufus_cuzdani_no:\ndogum_tarihi: 1980-04-12\n", "ID_CARD"),
+        ("Kennzeichen IP-ADRESSE 84.17.44.12", "VEHICLE_PLATE"),
+        ("Password: required\n", "PASSWORD"),
+        ("password: string;\n", "PASSWORD"),
+        ("password = username\n", "PASSWORD"),
+        ("    SECItem *password;\n    SECOidTag cipher;\n", "PASSWORD"),
+        ("private_key = Ed25519PrivateKey.generate()", "ACCESS_KEY"),
+        ("deps: upgrade V8 to 5.0.71.52", "IP_ADDRESS"),
+        ("<path d='M1.52-.87 2.83-2.12 83.51.98.32z'/>", "IP_ADDRESS"),
+        ('<h4 id="DEP0136">passing</h4>', "PASSPORT"),
+        ("birthtime: 2019-06-22", "DATE_OF_BIRTH"),
+        ("<Buffer 01 02 03 04 05>", "PHONE_NUMBER"),
+        ("2930944*t**6 + 2198208*t", "PHONE_NUMBER"),
+        ("Tel: +49 30 12345678\n12 people came", "PHONE_NUMBER"),
+    ],
+)
+def test_the_next_field_and_code_are_no_values(scanner: Scanner, text: str, entity: str) -> None:
+    values = {value for name, value in found(scanner, text) if name == entity}
+    assert values <= {"+49 30 12345678"}
+
+
+def test_numbers_of_no_plan_are_refused_cheaply(scanner: Scanner) -> None:
+    chance = random.Random(5)
+    text = "".join(
+        f"ssn 0{chance.randrange(100):02d}-{chance.randrange(100):02d}-{chance.randrange(10**4)} "
+        for _ in range(3000)
+    )
+    began = time.process_time()
+    scanner.find(text)
+    assert time.process_time() - began < 60 * len(text) / 1e6  # seconds; some 15 for each MB

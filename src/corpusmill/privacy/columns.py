@@ -127,7 +127,7 @@ def _table(text: str, name: int) -> tuple[list[tuple[str, Cell]], int] | None:
     if delimiter not in header or _TELLS_NOTHING.search(header):
         return None
     names = [text[a:b] for a, b in _cells(header, start, delimiter)]
-    if len(names) < 2 or max(map(len, names)) > LONGEST_NAME or not _telling(names):
+    if sum(map(bool, names)) < 2 or max(map(len, names)) > LONGEST_NAME or not _telling(names):
         return None
     rows: list[list[Cell]] = []
     at = end + 1

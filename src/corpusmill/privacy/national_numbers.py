@@ -343,11 +343,13 @@ NATIONAL_NUMBERS = (
     # Northern Europe
     NationalNumber(
         entity="SE_PERSONNUMMER", distinctive=("999999-9999", "999999+9999"),
-        near_words=("9999999999",), body="YMd999", check=luhn, words=r"person\S*|pers[. ]?nr|pnr",
+        near_words=("9999999999",), body="YMd999", check=luhn,
+        words=r"person\S*|pers[. ]?nr|pnr|pat|patient\w*",
     ),
     NationalNumber(
         entity="SE_PERSONNUMMER", distinctive=("99999999-9999",), near_words=("999999999999",),
-        body="JMd999", check=lambda body: luhn(body[2:]), words=r"person\S*|pers[. ]?nr|pnr",
+        body="JMd999", check=lambda body: luhn(body[2:]),
+        words=r"person\S*|pers[. ]?nr|pnr|pat|patient\w*",
     ),
     NationalNumber(
         entity="NO_NATIONAL_ID", distinctive=("99999999999", "999999 99999", "999999-99999"),
@@ -401,7 +403,7 @@ NATIONAL_NUMBERS = (
     ),
     NationalNumber(
         entity="TR_NATIONAL_ID", near_words=("99999999999",), body="[1-9]99999999", check=_tr,
-        words=r"t\.?c\.?|kimlik|t\.?c\.? kimlik",
+        words=r"t\.?c\.?|tckn|tcno|kimlik|t\.?c\.? kimlik",
     ),
     NationalNumber(
         entity="IL_ID_NUMBER", near_words=("999999999", "99999999-9"), body="99999999", check=luhn,
@@ -414,7 +416,8 @@ NATIONAL_NUMBERS = (
     ),
     NationalNumber(
         entity="IN_PAN", near_words=("AAAAA9999A",),
-        body="[A-Z][A-Z][A-Z][ABCFGHJLPT][A-Z]9999[A-Z]", words="pan|permanent account|income tax|पैन",
+        body="[A-Z][A-Z][A-Z][ABCFGHJLPT][A-Z]9999[A-Z]",
+        words="pan|permanent account|income tax|पैन",
     ),
     NationalNumber(
         entity="CN_ID_NUMBER", distinctive=("99999999999999999C",), body="[1-6]99999JMD999",

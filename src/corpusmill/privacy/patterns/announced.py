@@ -20,6 +20,7 @@ from corpusmill.privacy.patterns.labels import (
     DIRECT,
     LOOSE,
     NEXT_LINE,
+    NUMBER_WORDS,
     SIGN,
     TAG,
     closes,
@@ -37,9 +38,12 @@ _MONTHS = (
     "|led|úno|bře|dub|kvě|čer|srp|zář|říj|máj|jún|júl|már|ápr|szep|ian|iun|iul|noi"
     "|sij|velj|ožu|svi|kol|ruj|stu|pro|veebr|dets|sau|vas|kov|bal|geg|bir|lie|rgp|rug|spa"
     "|agu|ogos|ιαν|φεβ|μαρ|απρ|μαΐ|μάι|ιουν|ιουλ|αυγ|σεπ|οκτ|νοε|δεκ"
-    "|जनवरी|फरवरी|फ़रवरी|मार्च|अप्रैल|मई|जून|जुलाई|अगस्त|सितंबर|सितम्बर|अक्टूबर|अक्तूबर|नवंबर|नवम्बर|दिसंबर|दिसम्बर"
-    "|يناير|فبراير|مارس|أبريل|ابريل|إبريل|مايو|يونيو|يونية|يوليو|يولية|أغسطس|اغسطس|سبتمبر|أكتوبر|اكتوبر|نوفمبر"
-    "|ديسمبر|كانون|شباط|آذار|نيسان|أيار|حزيران|تموز|آب|أيلول|تشرين|جانفي|فيفري|أفريل|ماي|جوان|جويلية|أوت"
+    "|जनवरी|फरवरी|फ़रवरी|मार्च|अप्रैल|मई|जून|जुलाई|अगस्त|सितंबर|सितम्बर|अक्टूबर|अक्तूबर|नवंबर"
+    "|नवम्बर|दिसंबर|दिसम्बर"
+    "|يناير|فبراير|مارس|أبريل|ابريل|إبريل|مايو|يونيو|يونية|يوليو|يولية|أغسطس|اغسطس|سبتمبر"
+    "|أكتوبر|اكتوبر|نوفمبر"
+    "|ديسمبر|كانون|شباط|آذار|نيسان|أيار|حزيران|تموز|آب|أيلول|تشرين|جانفي|فيفري|أفريل|ماي|جوان"
+    "|جويلية|أوت"
 )
 _YEAR = r"(?:18|19|20)\d\d"
 DATE = (
@@ -91,26 +95,30 @@ SORTS = (
         "|дата на раждане|народився|народилася|sünniaeg|sünnikuupäev|sündinud|gimimo data|gimęs"
         "|gimusi|dzimšanas datums|dzimis|dzimusi|dátum narodenia|datum rojstva|датум рођења"
         "|जन्मतिथि|วันเกิด|נולד"
-        "|tanggal lahir|תאריך לידה|生于|生於|ولد|narodil|syntyi|geb.dat|geb. dat|ημ. γεν|태어난|นเกิด",
+        "|tanggal lahir|תאריך לידה|生于|生於|ولد|nato a|nata a|né à|née à|nato in|nata in"
+        "|narodil|syntyi|geb.dat|geb. dat|ημ. γεν|태어난|นเกิด",
         whole="dob|d.o.b.|geb|geb.|geb.-datum|geb.-dat.|ur|ur.|bday|birthday|birthdate|geburt|nasc|nasc.|nac|nac.",
         value=DATE, ignore_case=True,
-        filler=rf"(?:[^\d\n]{{0,12}}{NEXT_LINE}|[^\d\n]{{0,12}}[.…_]{{3,60}}\s?|{SIGN}{{0,8}}+"
+        filler=rf"(?!time)(?:[^\d\n]{{0,12}}{NEXT_LINE}|[^\d\n]{{0,12}}[.…_]{{3,60}}\s?|{SIGN}{{0,8}}+"
         rf"|[^\d\n:]{{0,12}}:(?:{TAG})?[ \t]?\r?\n[^\d\n]{{0,24}}?|[^\d\n]{{0,40}}?)"
         r"(?<![A-Za-z\u00c0-\u04ff])",
     ),
     _Sort(
         entity="PASSPORT",
         words="passport|reisepass|passeport|pasaporte|passaporto|passaporte|paspoort|paszport"
-        "|passnummer|pass nummer|pass nr|passinumero|passin numero|pasaport|útlevél|pașaport"
-        "|cestovní pas|cestovný pas|číslo pasu|putovnica|pasnummer|passi|passinro|pases numurs"
+        "|passets nummer|passnummer|pass nummer|pass nr|passinumero|passin numero|pasaport"
+        "|útlevél|pașaport"
+        "|cestovní pas|cestovný pas|číslo pasu|putovnica|pasnummer|passinro|pases numurs"
         "|паспорта|पासपोर्ट"
-        "|หนังสือเดินทาง|διαβατήρι|паспорт|护照|護照|パスポート|旅券|여권|جواز|hộ chiếu|paspor|דרכון",
+        "|หนังสือเดินทาง|διαβατήρι|паспорт|护照|護照|パスポート|旅券|여권|جواز|hộ chiếu|paspor"
+        "|דרכון",
         value=_WITH_DIGITS % 5
         + rf"(?:[A-Z]{{1,3}}[ -]?)?\d{{2}}[ ]?\d{{2}}[ ]?\d{{3,6}}[A-Z]?{_ENDS}|"
         + _WITH_DIGITS % 4 + rf"[A-Z0-9]{{6,12}}{_ENDS}"
         # Germany's serial numbers have few digits.
         + rf"|(?=[A-Z]{{0,7}}\d[A-Z]{{0,6}}\d)[C-Z][A-Z0-9]{{7}}\d{_ENDS}"
         + rf"|{_GERMAN_SERIAL}{_ENDS}",
+        whole="passi",
     ),
     _Sort(
         entity="DRIVER_LICENSE",
@@ -136,7 +144,8 @@ SORTS = (
         "|legitimationskort|id kort|id kortsnummer|henkilökort|občanský průkaz|kimlik kart"
         "|kimlik no|kimlik numara|nüfus cüzdan|személyi igazolvány|carte de identitate"
         "|αριθμός ταυτότητας|удостоверени|身份证|身分證|证件号|身分証|nr dowodu|numer dowodu"
-        "|رقم الهوية|بطاقة الهوية|رقم البطاقة الشخصية|البطاقة الشخصية|الرقم القومي|بطاقة التعريف|पहचान पत्र"
+        "|رقم الهوية|بطاقة الهوية|رقم البطاقة الشخصية|البطاقة الشخصية|الرقم القومي"
+        "|بطاقة التعريف|पहचान पत्र"
         "|מספר זהות|תעודת זהות|บัตรประชาชน|cccd|cmnd",
         value=_WITH_DIGITS % 4
         + rf"[A-Z0-9](?:[A-Z0-9]|[ .-](?=[0-9])|[.-](?=[A-Z0-9])|[ ](?=[A-Z]{{2}}\d{_ENDS}))"
@@ -206,6 +215,7 @@ SORTS = (
         "|patient id|patient no|patient number|patient identifier"
         "|chart number|hospital number|hospital no|health record|health card|health insurance"
         "|medical id|member id|patientennummer|patienten nr|patienten id|fallnummer"
+        "|aufnahme nr|aufnahmenummer|admission no|admission number|encounter id"
         "|krankenversicherten|versichertennummer|versicherten nr|numéro de patient"
         "|numéro patient|dossier médical|dossier patient|numéro de dossier|historia clínica"
         "|número de paciente|cartella clinica|numero paziente|tessera sanitaria|prontuário"
@@ -214,10 +224,17 @@ SORTS = (
         "|patientnummer|journalnummer|journal nr|potilasnumero|potilastunnus|číslo pacienta"
         "|hasta numara|hasta no|dosya no|protokol no|история болезни|номер пациента"
         "|номер карты|история болезни|медкарт|id paziente|id patient|id pacienta|potilasnro"
-        "|رقم الملف|الملف الطبي|ملف طبي|رقم المريض|मरीज|रोगी|מספר תיק|病历号|住院号|门诊号|患者番号|病歴|カルテ番号|診察券|환자번호|환자 번호|차트번호",
+        "|رقم الملف|الملف الطبي|ملف طبي|رقم المريض|मरीज|रोगी|מספר תיק|病历号|住院号|门诊号"
+        "|患者番号|病歴|カルテ番号|診察券|환자번호|환자 번호|차트번호",
         whole="mrn|nhc|ipp",
         value=r"(?:[A-Z]{1,4}[ -]?)?" + _WITH_DIGITS % 4
         + rf"[0-9A-Z](?:[0-9A-Z]|[-/](?=[0-9A-Z])){{3,16}}{_ENDS}",
+    ),
+    _Sort(
+        entity="VEHICLE_PLATE",
+        words="车牌|車牌",
+        value=rf"[\u4e00-\u9fff][A-Z][-·• ]?[A-Z0-9]{{5,6}}{_ENDS}",
+        filler=CLOSE,
     ),
     _Sort(
         entity="VEHICLE_PLATE",
@@ -230,13 +247,16 @@ SORTS = (
         "|spz|rz vozidla|registrační značka|poznávací značka|număr de înmatriculare"
         "|госномер|номерной знак"
         "|гос. номер|plaka|车牌|車牌|ナンバー|차량번호|차량 번호|licenseplate|platenumber"
-        "|رقم اللوحة|رقم السيارة|لوحة السيارة|لوحة رقم|वाहन संख्या|वाहन नंबर|वाहन क्रमांक|गाड़ी संख्या|गाड़ी नंबर|ทะเบียนรถ|מספר רכב|г/н",
+        "|رقم اللوحة|رقم السيارة|لوحة السيارة|لوحة رقم|वाहन संख्या|वाहन नंबर|वाहन क्रमांक"
+        "|गाड़ी संख्या|गाड़ी नंबर|ทะเบียนรถ|מספר רכב|г/н",
         whole="plate|reg. number|vehicle reg",
         value=r"(?=[^\n]{0,10}\d)(?:[\u4e00-\u9fff][A-Z][-·• ]?[A-Z0-9][ ]?[A-Z0-9]{3,5}"
         r"|[\u3040-\u9fff]{1,4} ?\d{2,3} ?[\u3040-\u309f] ?[\d·・]{1,2}-?\d{2}"
-        r"|\d{2,3}[가-힣]\s?\d{4}|(?:[\u0621-\u064a] ?){2,4}[ -]?\d{1,4}|\d{1,4} ?(?:[\u0621-\u064a] ?){2,3}"
+        r"|\d{2,3}[가-힣]\s?\d{4}|(?:[\u0621-\u064a] ?){2,4}[ -]?\d{1,4}"
+        r"|\d{1,4} ?(?:[\u0621-\u064a] ?){2,3}"
         # Groups of letters and digits, as plates of most states have, 4 to 10 signs of both sorts.
         rf"|(?=(?:[ -]?[0-9A-ZÄÖÜА-Я]){{4,10}}{_ENDS})(?=[\d -]{{0,8}}[A-ZÄÖÜА-Я])"
+        r"(?=[A-ZÄÖÜА-Я -]{0,7}\d)"
         r"(?:[A-ZÄÖÜА-Я]{1,4}|\d{1,6})(?:[ -]?(?:[A-ZÄÖÜА-Я]{1,4}|\d{1,6})){1,4}"
         rf"|\d{{2}}-\d{{2}}-[A-Z]{{2}}){_ENDS}",
     ),
@@ -249,11 +269,22 @@ def _finder(sort: _Sort, filler: str) -> Callable[[str, int, int], Iterator[Find
 
     def find(text: str, start: int, end: int) -> Iterator[Finding]:
         match = following.match(text, end, end + 140)
-        if match and not (in_placeholder(text, start, end) or closes(text, start)):
+        if not match or in_placeholder(text, start, end) or closes(text, start):
+            return
+        dated = sort.entity == "DATE_OF_BIRTH"
+        if dated or not _ANOTHER_FIELD.search(text, end, match.start(1)):
             yield Finding(*match.span(1), sort.entity, ANNOUNCED, sort.entity.lower())
 
     return find
 
+
+_ANOTHER_FIELD = re.compile(
+    r"\n[^\n]*[^\W\d_][^\n]*[:=\t,;|]|:?[ \t]*\n[ \t]*(?!(?:"
+    + NUMBER_WORDS
+    + r")\b)(?-i:[A-Z][a-z]+) ?\Z",
+    re.IGNORECASE,
+)
+"""Between a label and a number: the next line names a field of its own."""
 
 _MINE = r"\W{0,3}\s(?:is|as|was|being) (?:the|my|our|your|his|her|their|a) (?:\w{1,12} )?\Z"
 
@@ -271,12 +302,16 @@ def _finder_before(sort: _Sort, joint: str = _MINE) -> Callable[[str, int, int],
     return find
 
 
-_BORN_AFTER = re.compile(rf"(?<![A-Za-z0-9\u00c0-\u04ff.])({DATE})[^\d\n.;]{{0,40}}\Z", re.IGNORECASE)
+_BORN_AFTER = re.compile(
+    rf"(?<![A-Za-z0-9\u00c0-\u04ff.])({DATE})(?:[^\d\n.;]|(?<=\b[A-Za-z]{{2}})\."
+    rf"|(?<=\b[A-Za-z])\.){{0,60}}\Z",
+    re.IGNORECASE,
+)
 
 
 def born_after(text: str, start: int, end: int) -> Iterator[Finding]:
     """A date before the word: `am 9. Juni 1968 in Graz geboren`, `08.02.1965 tarihinde doğdu`."""
-    match = _BORN_AFTER.search(text, max(0, start - 80), start)
+    match = _BORN_AFTER.search(text, max(0, start - 100), start)
     if match and not in_placeholder(text, start, end):
         yield Finding(*match.span(1), "DATE_OF_BIRTH", ANNOUNCED, "born_after")
 
@@ -322,11 +357,19 @@ RECOGNIZERS = (
         if sort.entity == "VEHICLE_PLATE"
     ),
     Recognizer(
+        name="born_sign",
+        entities=("DATE_OF_BIRTH",),
+        literals=literals("(*|, *|; *|(b. |, b. |; b. |(b |(n. ", digit_after=True),
+        find=_finder(SORTS[0], " ?"),
+    ),
+    Recognizer(
         name="born_after",
         entities=("DATE_OF_BIRTH",),
         literals=literals(
-            "geboren|geb.|doğdu|doğumlu|geboren is|születet|syntyi|narozen|naszület|出生|生まれ|誕生"
-            "|태어|출생|г.р.|г. р.|года рожд|г. рожд|को जन्म|में जन्म|में पैदा",
+            "geboren|geb.|doğdu|doğumlu|geboren is|születet|syntyi|narozen|naszület|出生"
+            "|生まれ|誕生"
+            "|zur welt|na świat|vio la luz|ao mundo|ter wereld|태어|출생|г.р.|г. р.|года рожд"
+            "|г. рожд|को जन्म|में जन्म|में पैदा",
             digit_before=True,
         ),
         find=born_after,

@@ -28,7 +28,8 @@ NUMBER_WORDS = (
     r"|nombre|numéro|№|id|code|kod|reg|registration|ref|reference|idnr"
 )
 VERBS = (
-    r"is|was|are|sind|son|sont|sono|são|sunt|ist|lautet|war|est|sera|es|era|è|e|é|foi|är|is nu|to|till|auf|in|na|a|à|para|als"
+    r"is|was|are|sind|son|sont|sono|são|sunt|ist|lautet|war|est|sera|es|era|è|e|é|foi|är|is nu"
+    r"|to|till|auf|in|na|a|à|para|als"
     r"|of|de|som|olarak|on|en|em|the|new|nowe|nuevo|neu|nieuw|ny|den|el|il|le|o"
 )
 """What stands between a label and its value in a sentence: *is*, *changed to*, *no.*"""

@@ -94,7 +94,8 @@ _DOT = (
 )
 _SPELLED_AT = re.compile(_AT, re.IGNORECASE)
 _SPELLED_DOMAIN = re.compile(
-    rf"((?:[^\W_](?:[\w-]{{0,40}}[^\W_])?(?:{_DOT})){{1,4}})([^\W\d_]{{2,24}})(?![^\W_]|[-_]\w)",
+    rf"((?:[^\W_](?:[\w-]{{0,40}}[^\W_])?(?:{_DOT})){{1,4}})((?:(?![{_UNSPACED}])[^\W\d_]){{2,24}})"
+    rf"(?!(?![{_UNSPACED}])[^\W_]|[-_]\w)",
     re.IGNORECASE,
 )
 _SPELLED_LOCAL_PART = re.compile(
@@ -124,7 +125,8 @@ def spelled_emails(text: str, start: int, end: int) -> Iterator[Finding]:
         local = _SPELLED_LOCAL_PART.search(text, before, at.start())
         if not local:
             continue
-        span = local.start(), domain.end()
+        words_before = _WORDS_BEFORE.match(local[0])
+        span = local.start() + (words_before.end() if words_before else 0), domain.end()
         # "look at gmail.com": a sentence, unless the local part looks like one.
         sentence = at[0].strip().isalpha() and plain_dots and local[0].isalpha()
         if sentence and not near(text, *span, _MAIL_WORDS):
@@ -145,7 +147,9 @@ _ZONE = re.compile(r"%[A-Za-z0-9][\w.-]{0,15}")
 _VERSION_BEFORE = re.compile(
     r"(?:\b(?:version|versions|release|releases|update|build|firmware|kernel|section|sections"
     r"|chapter|appendix|clause|figure|table|rule|annex|oid|ver|sec|rev|v|r|see|in)\b"
-    r"[.:=]?\s{0,2}|§\s?)[\"'(]?\Z",
+    r"[.:=]?\s{0,2}|§\s?|\b(?:upgrad|updat|patch|bump)[a-z]{0,3} (?:\S{1,10} )?(?:to"
+    r"|from) (?:\S{1,10} )?)"
+    r"[\"'(]?\Z",
     re.IGNORECASE,
 )
 _ADDRESS_WORDS = words(
@@ -154,7 +158,12 @@ _ADDRESS_WORDS = words(
 )
 _MAPPED = re.compile(r"(?<![\w:])(?:0{0,4}:){2,6}ffff:\Z", re.IGNORECASE)
 """Before an IPv4 address: as IPv6 writes it (RFC 4291, section 2.5.5.2)."""
-_IPV4 = re.compile(r"(?<![\w.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?:/[0-9]{1,2})?(?![\w]|[.-]\w)")
+_IPV4 = re.compile(
+    r"(?<![0-9A-Za-z_.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?:/(?:3[0-2]|[12]?[0-9])(?![0-9]))?"
+    r"(?![0-9A-Za-z_]|[.-]\w)"
+)
+_IN_A_DRAWING = re.compile(r"\d?\.\d+[ -]-?\d?\.\d+ \Z")
+"""Decimal fractions before four numbers with dots: a path of SVG."""
 _IPV6 = re.compile(r"[0-9A-Fa-f:]{3,40}(?:(?:[0-9]{1,3}\.){3}[0-9]{1,3})?(?:/[0-9]{1,3})?")
 
 
@@ -198,11 +207,13 @@ def ipv4(text: str, start: int, end: int) -> Iterator[Finding]:
         if standing == _Standing.NOBODY:
             continue
         doubtful = standing == _Standing.DOUBTFUL or _VERSION_BEFORE.search(
-            text, max(0, begin - 16), begin
+            text, max(0, begin - 40), begin
         )
         if doubtful and not near(text, begin, begin, _ADDRESS_WORDS, before=24, after=0):
             continue
         if text[max(0, begin - 1) : begin] in ("-", "_", "+", "\\"):
+            continue
+        if _IN_A_DRAWING.search(text, max(0, begin - 16), begin):
             continue
         if mapped := _MAPPED.search(text, max(0, begin - 36), begin):
             begin = mapped.start()
@@ -258,7 +269,8 @@ _SECRET = re.compile(
 )
 _USER_IN_QUERY = re.compile(r"[?&;]user=[^&;=]{3,80}[&;]password=[^&;]{4,200}")
 _INVENTED = re.compile(
-    r"[$<%*]|\.\.\.|x{3,}\Z|(?-i:[A-Z_]{3,}|[A-Z]?[a-z_]{3,})\Z|\*+|\w*passw(?:or)?d\Z|(?:user|username|usr|name|login|me|you|foo|bar|guest"
+    r"[$<%*]|\.\.\.|x{3,}\Z|(?-i:[A-Z_]{3,}|[A-Z]?[a-z_]{3,})\Z|\*+|\w*passw(?:or)?d\Z|(?:user"
+    r"|username|usr|name|login|me|you|foo|bar|guest"
     r"|pass|passw(?:or)?d|pw|pwd|secret|token|key|value|true|false|null|none|string"
     r"|anonymous|git|hg|svn|joe|test|admin|root|postgres|mysql|scott|tiger|proxy\w*|your\w*|my\w*"
     r"|example|\w{1,2})\d*\Z",

@@ -170,12 +170,16 @@ def numbers(text: str, start: int, end: int) -> Iterator[Finding]:
     if text[end : end + 1] == "\n" and (line := _SECOND_LINE.match(text, end)):
         yield from _broken_card(text, start, line.end())
     for begin, stop in _stretches(shape):
-        if stands_free(text, start + begin, start + stop):
+        if stands_free(text, start + begin, start + stop) and not _AFTER_COUNTRY.search(
+            text, max(0, start + begin - 6), start + begin
+        ):
             yield from _sorts_of(text, start + begin, start + stop, value[begin:stop])
     if text[max(0, start - 2) : start].rstrip().endswith("/"):
         yield from _card_after_holder(text, start, end, shape)
 
 
+_AFTER_COUNTRY = re.compile(r"\+\d{1,3}[ .-]\(?\Z")
+"""Before the rest of a phone number."""
 _HOLDER = re.compile(r"(?:\A|[\s,;:(\"'>|])[^\W\d_]{2,20}(?: [^\W\d_]{2,20})?/ ?\Z")
 _VALID_UNTIL = re.compile(r"(?: ?/ ?(?:0[1-9]|1[0-2])[/-]?(?:20)?\d\d)?(?![\w-]|[./]\w)")
 
@@ -184,11 +188,13 @@ def _card_after_holder(text: str, start: int, end: int, shape: str) -> Iterator[
     """`Name/4111111111111111/04/24`: the slash parts a form's fields, not a path."""
     for spelling in CARD_SPELLINGS:
         stop = start + len(spelling)
-        if shape.startswith(spelling) and _VALID_UNTIL.match(text, stop, stop + 12):
-            if issued_card(re.sub(r"\D", "", text[start:stop])) and _HOLDER.search(
-                text, max(0, start - 46), start
-            ):
-                yield Finding(start, stop, "CREDIT_CARD", CHECKED, "numbers")
+        if (
+            shape.startswith(spelling)
+            and issued_card(re.sub(r"\D", "", text[start:stop]))
+            and _VALID_UNTIL.match(text, stop, stop + 12)
+            and _HOLDER.search(text, max(0, start - 46), start)
+        ):
+            yield Finding(start, stop, "CREDIT_CARD", CHECKED, "numbers")
 
 
 _SECOND_LINE = re.compile(r"\n[> ]{0,3}(\d[\d -]{0,13})(?<=\d)(?![\w-])")

@@ -35,10 +35,11 @@ REGIONS = tuple(
 
 _WORDS = frozenset(
     _split(
-        "call calling cell dial sms hotline portable fixe ligue ligar bel bellen gsm puh soita"
+        "call calling liga chama trovi queries appje cell dial sms hotline portable fixe ligue"
+        " ligar bel bellen gsm puh soita"
         " mob tlf mobiel numaram cep når trova tel tele tels telegram"
         " ph fone tfno tfn mobitel tālr tālrunis mobiil"
-        " zadzwoń sdt cellulare telefonu telefonszám volejte volat tlf. číslo num reachable myphone dm"
+        " zadzwoń sdt cellulare telefonu telefonszám volejte volat tlf. číslo reachable myphone dm"
     )
 )
 """Words that say phone, in small letters ..."""
@@ -53,22 +54,26 @@ _WORD_BEGINNINGS = tuple(
     _split(
         "phone telephone telef teléf telem tél télé cellphone fax mobil handy ruf anruf durchwahl"
         " appel"
-        " joindre móvil movil celular llam llám chiam telemóvel ring dzwon komórk тел моб звон"
+        " joindre joign móvil movil celular llam llám chiam telemóvel ring dzwon komórk тел"
+        " моб звон"
         " позвон"
         " τηλ κινητ tālr gsm мобіл contato puhel matkapuh recapito telep"
-        " whatsapp signal viber contact kontakt erreich rückfrag bereik raggiung reperib ulaş"
+        " whats viber contact kontakt erreich rückfrag bereik raggiung reperib ulaş"
     )
 )
 """... and beginnings of such words ..."""
 _WORDS_WITHOUT_SPACES = tuple(
     _split(
-        "📞 ☎ 📱 📲 اتصل للتواصل कॉल संपर्क 電話 电话 手机 手機 携帯 联系 連絡 전화 휴대폰 연락처 هاتف جوال फ़"
+        "📞 ☎ 📱 📲 اتصل للتواصل 拨打 撥打 致电 致電 कॉल संपर्क 電話 电话 手机 手機 携帯 联系"
+        " 連絡 전화 휴대폰 핸드폰 연락처 هاتف جوال फ़"
         "ोन फोन दूरभाष मोबाइल thoại โทร טלפון נייד טל פלאפון มือถือ เบอร์ thoại điện"
     )
 )
 """... and those of scripts in which words are not told apart by spaces."""
 _WORDS_AFTER = (
-    "office|fax|mobile|cell|desk|home|work|mobil|privat|dienstlich|numaradan|numaralı|numarasından|numaram|nolu|arayın|पर कॉल|पर फ़ोन|पर फोन|पर संपर्क|に電話|로 전화|으로 연락|로 연락"
+    "office|fax|mobile|cell|desk|home|work|mobil|privat|dienstlich|numaradan|numaralı"
+    "|numarasından|numaram|nolu|arayın"
+    "|पर कॉल|पर फ़ोन|पर फोन|पर संपर्क|に電話|로 전화|으로 연락|로 연락"
 )
 _WORD = re.compile(r"[^\W\d_]+")
 _EMAIL_AFTER = re.compile(
@@ -78,16 +83,19 @@ _EMAIL_AFTER = re.compile(
 )
 """An address right after the number: a signature or a list of contacts."""
 _EMAIL_BEFORE = re.compile(
-    r"@[\w-]{1,40}(?:\.[\w-]{1,20}){1,3}[>)]?(?:\s?[,;|/·•]\s?| (?:or|oder|ou|o|of|lub|eller|veya|или) )"
-    r"[+(]{0,2}\Z"
+    r"@[\w-]{1,40}(?:\.[\w-]{1,20}){1,3}[>)\"']{0,2}(?:\s?[,;|/·•]\s?| (?:or|oder|ou|o|of|lub"
+    r"|eller|veya|или) )"
+    r"[+(\"']{0,2}\Z"
 )
 _MY_NUMBER = re.compile(
     r"\b(?:my|mein|meine|mon|mi|mio|meu|mijn|mój|mojego|min|mitt|мой)(?: [^\W\d_]{1,12})?"
     r" (?:number|nummer|num[eé]ro|número|numer|num|номер)"
-    r"(?: (?:is|ist|est|es|è|é|to|är|er|:))?[ :]{1,3}[+(]{0,2}\Z",
+    r"(?: (?:is|ist|est|es|è|é|to|är|er|:))?(?: (?:el|le|il|the|o|das|die))?[ :]{1,3}[+(]{0,2}\Z",
     re.IGNORECASE,
 )
-_LETTER = re.compile(r"(?<![\w.])[\[(*|]{0,2}[TPMFCtpmf](?:[:)]|\]|\*\*:?)[*` ]{0,4}[(+]?\Z")
+_LETTER = re.compile(
+    r"(?<![\w.])[\[(*|]{0,2}(?:[TPMFC]\*\*:?|[TPMFCtpmf](?:[:)]|\]))[*` ]{0,4}[(+]?\Z"
+)
 """`T: 030 1234567`, as signatures have it."""
 _MINE_AFTER = re.compile(
     r"[ ,]{1,2}(?:is|as|was) (?:the|my|his|her|their|our|your)(?: \w{1,12})?"
@@ -113,7 +121,8 @@ _DATE = re.compile(
 _OTHER_NUMBER = re.compile(
     r"\(?(?:1[0-9]|20)\d\d\)?\W{1,4}\(?(?:1[0-9]|20)?\d\d\)?\Z"  # years
     r"|\(?[+-]?\d+\.\d+\Z"  # a decimal fraction
-    r"|(?!\d\d(?:\.\d\d){3,4}\Z|\d\d\.\d{3}\.\d\d\.\d\d\Z|\d{3}(?:\.\d\d){3}\Z)[1-9]\d*(?:\.\d+){3,}"  # an address or a section
+    r"|(?!\d\d(?:\.\d\d){3,4}\Z|\d\d\.\d{3}\.\d\d\.\d\d\Z"
+    r"|\d{3}(?:\.\d\d){3}\Z)[1-9]\d*(?:\.\d+){3,}"  # an address or a section
     r"|\d{1,4}(?: +\d{1,4}){0,3}(?: +\d{1,4}\.\d+)"  # a table
     r"|.*\b\d \d \d \d|.*\d{14}|.*[\[\]]|[1-9]0{6,}\Z"
 )
@@ -158,7 +167,7 @@ def near_phone_word(text: str, start: int, end: int) -> bool:
     if _LETTER.search(before) or _MY_NUMBER.search(before) or _EMAIL_BEFORE.search(before):
         return True
     if "@" in before:
-        before = re.sub(r"\S+@\S+", " ", before)
+        before = re.sub(r"[\w.+'-]+@[\w.-]+", " ", before)
     known = _WORDS if text[start:end].isdecimal() and text[start] != "0" else _WORDS | _WEAK_WORDS
     for word in _WORD.findall(before.lower())[-_MOST_WORDS:]:
         if word in known or word.startswith(_WORD_BEGINNINGS):
@@ -180,9 +189,9 @@ def phones(text: str, start: int, end: int) -> Iterator[Finding]:
         yield broken
         return
     if end - start <= LONGEST_RUN and near_phone_word(text, start, end):
-        finding = _longest_announced(text, start, end)
-        if finding:
-            yield finding
+        found = list(_announced_in(text, start, end))
+        if found:
+            yield from found
             return
     carrier = _CARRIER.search(text, max(0, start - 8), min(end, start + 4))
     if carrier and (local := _BRAZILIAN.match(text, carrier.end())):
@@ -227,6 +236,20 @@ def _dialled(value: str) -> bool:
     return _valid_in(digits, (*REGIONS, "US"))
 
 
+_BETWEEN_TWO = re.compile(r" ?/ (?=[+(\d])|; ?(?=[+(\d])")
+
+
+def _announced_in(text: str, start: int, end: int) -> Iterator[Finding]:
+    """The number of the run, or the two of `91 126 89 12 / 602 903 300`."""
+    between = _BETWEEN_TWO.search(text, start + LEAST_DIGITS, end - LEAST_DIGITS)
+    parts = [(start, between.start()), (between.end(), end)] if between else []
+    if not parts or any(len(digits_of(text[a:b])) <= LEAST_DIGITS for a, b in parts):
+        parts = [(start, end)]
+    for part in parts:
+        if finding := _longest_announced(text, *part):
+            yield finding
+
+
 def _longest_announced(text: str, start: int, end: int) -> Finding | None:
     """The run, or what is left of it without the pieces at its ends ("450 0840 2 days")."""
     extension = re.compile(r"\s?(?:x|ext\.?|#)\s?\d{1,6}(?![\w])", re.IGNORECASE).match(text, end)
@@ -250,7 +273,7 @@ def _announced(text: str, start: int, end: int) -> Finding | None:
     body = _EXTENSION.sub("", value)
     digits = digits_of(body)
     international = value[0] in "+\uff0b" or digits.startswith("00")
-    most = MOST_DIGITS + 2 if international else MOST_NATIONAL_DIGITS
+    most = MOST_DIGITS + 2 if international else MOST_NATIONAL_DIGITS + (digits[0] == "0")
     if not LEAST_DIGITS <= len(digits) <= most or len(set(digits)) == 1:
         return None
     if not stands_free(text, start, _end_of_word_after(text, end)):
@@ -264,8 +287,8 @@ _APART_BEFORE = re.compile(r"(?:\A|\A-|\n-|[\n|;(>'\"*•])[ \t]{0,2}\Z")
 _APART_AFTER = re.compile(r"[ \t]{0,2}(?:[\n|;)<'\",]|\Z)")
 _IN_TABLE_BEFORE = re.compile(r"\d[ \t]{1,2}\Z")
 _IN_TABLE_AFTER = re.compile(r"[ \t]{1,2}\d")
-_UNLIKELY = re.compile(r"\d{5}-\d{4}|(?:\d{3} ){3,}\d{3}")
-"""Postcodes of the United States, lists of octal numbers."""
+_UNLIKELY = re.compile(r"0\d(?: 0\d){3,}|\d{5}-\d{4}|\d{3}\.\d{3}-\d{4}|(?:\d{3} ){3,}\d{3}")
+"""Bytes, postcodes of the United States, clauses of regulations, lists of octal numbers."""
 
 
 def _likely(text: str, match: re.Match[str]) -> Finding | None:
@@ -342,9 +365,10 @@ def _plan(region: str) -> tuple[re.Pattern[str], re.Pattern[str] | None, bool]:
     from phonenumbers import PhoneMetadata
 
     metadata = PhoneMetadata.metadata_for_region(region)
+    assert metadata is not None and metadata.general_desc is not None
     trunk = metadata.national_prefix_for_parsing
     return (
-        re.compile(metadata.general_desc.national_number_pattern),
+        re.compile(metadata.general_desc.national_number_pattern or "(?!)"),
         re.compile(trunk) if trunk else None,
         metadata.national_prefix_transform_rule is not None,
     )

@@ -126,8 +126,10 @@ _PREFIXES = (
     "|пр-т|пер.|вул."
 )
 _PREFIXED_NAME = re.compile(
-    r"\.?\s?(?:\d{1,2}\s(?:de\s)?|(?:św|gen|ks|dr|prof)\.\s)?(?:(?:de\slas?|de\slos|del|della|delle|dei|degli|dell['’]|di|do|da|dos|das|de|san"
-    rf"|santa)\s?)?{_NAME}(?:\s(?:(?:de\sla|del|della|dei|di|do|da|dos|das|de|e|y)\s)?{_NAME}){{0,4}}"
+    r"\.?\s?(?:\d{1,2}\s(?:de\s)?|(?:św|gen|ks|dr|prof)\.\s)?(?:(?:de\slas?|de\slos|del|della"
+    r"|delle|dei|degli|dell['’]|di|do|da|dos|das|de|san"
+    rf"|santa)\s?)?{_NAME}(?:\s(?:(?:de\sla|del|della|dei|di|do|da|dos|das|de|e"
+    rf"|y)\s)?{_NAME}){{0,4}}"
     rf",?\s(?:n[.º°]{{0,2}}\s?|nº\s?|núm\.?\s?|д\.?\s?|nr\.?\s?|s/)?{_HOUSE}(?!\w|[.,]\d)"
 )
 
@@ -257,7 +259,8 @@ _DECIMAL_PAIR = re.compile(
     r"(?![0-9A-Za-z_]|\.\d)"
 )
 _HEMISPHERES = re.compile(
-    r"(?<![\w.])(?:[0-8]?\d|90)\.\d{3,15}\s?[NS][,;/\s]{1,3}(?:1[0-7]\d|\d?\d|180)\.\d{3,15}\s?[EWO]\b"
+    r"(?<![0-9A-Za-z_.])(?:[0-8]?\d|90)\.\d{3,15}\s?[NS][,;/\s]{1,3}(?:1[0-7]\d|\d?\d"
+    r"|180)\.\d{3,15}\s?[EWO](?![0-9A-Za-z])"
 )
 """`16.83271N 79.44176E`: no word is needed."""
 _PLACE_LABELS = (
@@ -274,13 +277,14 @@ _PLACE_WORDS = words(
     r"|wsp[óo]łrz\w*|координат\w*|座標|坐标|좌표|निर्देशांक|إحداثيات"
 )
 _ANNOUNCED_PAIR = re.compile(
-    rf"(?i:{CLOSE})(?:geo:|(?:lat\w{{0,8}}[\"']?\s?[:=]?\s?))?({_DECIMAL_PAIR.pattern})"
+    rf"(?i:{CLOSE}|[^\n:\d]{{0,30}}:\s?)(?:geo:"
+    rf"|(?:lat\w{{0,8}}[\"']?\s?[:=]?\s?))?({_DECIMAL_PAIR.pattern})"
 )
 _PAIR_AFTER_SIGN = re.compile(rf"[\"']?\s?[:=]?\s?[\"']?({_DECIMAL_PAIR.pattern})")
 _STANDS = re.compile(r"\b(?:at|near|bei|à|en|em|a|op|na|vid|hos|bij|vicino a|près de) \(?\Z")
 """Before a pair of as many decimals as only places have."""
 _ON_A_MAP = re.compile(r"://[^\s<>\"']{0,60}map[^\s<>\"']{0,50}[@=/]\Z|\b(?:ll|mlat|center)=\Z")
-_EXACT_PAIR = re.compile(r"[+-]?\d{1,2}\.(\d{5,7}), ?[+-]?\d{1,3}\.(\d{5,7})")
+_EXACT_PAIR = re.compile(r"[+-]?\d{1,2}\.(\d{4,7})(?:, ?| )[+-]?\d{1,3}\.(\d{4,7})")
 _NUMBER_AROUND = re.compile(r"\s?[,;]\s?[+-]?\d")
 
 
@@ -312,9 +316,9 @@ def degrees(text: str, start: int, end: int) -> Iterator[Finding]:
 
 def decimal_degrees(text: str, start: int, end: int) -> Iterator[Finding]:
     """`40.712776, -74.005974` near a word such as latitude or GPS."""
-    for exact in _HEMISPHERES.finditer(text, max(0, start - 16), min(len(text), end + 40)):
-        if exact.start() <= start < exact.end():
-            yield Finding(*exact.span(), "COORDINATES", SHAPED, "decimal_degrees")
+    for signed in _HEMISPHERES.finditer(text, max(0, start - 16), min(len(text), end + 40)):
+        if signed.start() <= start < signed.end():
+            yield Finding(*signed.span(), "COORDINATES", SHAPED, "decimal_degrees")
             return
     dot = text.find(".", start, start + 4)
     if dot < 0 or end - dot < 4:
@@ -377,7 +381,9 @@ RECOGNIZERS = (
     _street(units, *literals("apt|apartment|suite", right=True, digit_after=True)),
     Recognizer(name="degrees", entities=("COORDINATES",), find=degrees, literals=literals("°")),
     Recognizer(
-        name="one_axis", entities=("COORDINATES",), find=one_axis,
+        name="one_axis",
+        entities=("COORDINATES",),
+        find=one_axis,
         literals=(
             *literals("latitude|longitude", left=False, right=True, digit_after=True),
             *literals("lat|lon|lng", right=True, digit_after=True),

@@ -178,7 +178,7 @@ def typed_passwords(text: str, start: int, end: int) -> Iterator[Finding]:
         if (
             value
             and _TYPED.search(text, start, option.end())
-            and _chosen(value[1])
+            and (_chosen(value[1]) or _short_mixed(value[1]))
             and (option[0][-1] == ":" or _mixed_case(value[1]) or not _VERSION.fullmatch(value[1]))
         ):
             yield Finding(*value.span(1), "PASSWORD", ANNOUNCED, "typed_passwords")
@@ -206,20 +206,28 @@ def inner_signs(text: str, start: int, end: int) -> Iterator[Finding]:
         yield Finding(*signed.span(1), "ACCESS_KEY", ANNOUNCED, "inner_signs")
 
 
-_VERBS = r"is|are|was|lautet|ist|est|es|é|è|e|är|to|auf|til|till|na|a|à|para|in|op|naar|su|dir|jest|هي|هو|है"
+_VERBS = (
+    r"is|are|was|lautet|ist|est|es|é|è|e|är|to|auf|til|till|na|a|à|para|in|op|naar|su|dir|jest"
+    r"|هي|هو|है"
+)
 _ASSIGNED = re.compile(
-    rf"(?P<rest>[\w.-]{{0,24}}?)"
-    rf"(?P<glue>(?:{TAG}|[\s\"'`*|\]\uff1a:=>]|(?<=\s)[-\u2013\u2014](?=\s)|(?<=\s)(?:{_VERBS})(?=\s)){{1,12}}+)"
+    r"(?P<rest>[\w.-]{0,24}?)(?P<of>(?: [^\W\d_]{1,14}){1,4}(?=\s?[:\uff1a]))?"
+    rf"(?P<glue>(?:{TAG}|[\s\"'`*|\]\uff1a:=>]|(?<=\s)[-\u2013\u2014](?=\s)"
+    rf"|(?<=\s)(?:{_VERBS})(?=[\s:])|[是为為は]){{1,12}}+)"
     r"(?:[brf][\"'])?(?P<value>[^\s\"'`<>,;(){}\[\]|]{6,200})"
 )
-_SET = re.compile(rf"[:=|\t\uff1a]|\*\*|{TAG}|\s[-\u2013\u2014]\s|\b(?:is|lautet|ist|est|es|é|è|är|jest|هي|है)\b")
+_SET = re.compile(
+    rf"[:=|\t\uff1a]|\*\*|{TAG}|\s[-\u2013\u2014]\s|\b(?:is|lautet|ist|est|es|é|è|är|jest|هي"
+    rf"|है)\b|[是为為は]"
+)
 """Glue that sets a value. Without it, a word and a value only stand side by side."""
 _BEARER = re.compile(r"\s{1,2}([A-Za-z0-9_.~+/-]{20,400}=*)")
 _INVENTED = re.compile(
     r"[$%&]\(?[A-Za-z_{(]+(?:\W|\Z)|\$|<|\.\.\.|x{4}|\*{3}|(?:[a-z_]+\.)+[a-z_]+(?!\w)"
     r"|(?:self|this|config|settings|env|process|os|args|opts|options|request|req|params|user)\."
     r"|[A-Z_]+\Z|[a-z_-]+\Z|(?:my|your|the|some)[-_]|your[a-z]"
-    r"|(?:test|example|change|dummy|fake)[-_]?|(?:my|super|top)[-_]?(?:pass|pw|s[e3]cr|secure|strong|own|new|key|app|db)"
+    r"|(?:test|example|change|dummy|fake)[-_]?|(?:my|super|top)[-_]?(?:pass|pw|s[e3]cr|secure"
+    r"|strong|own|new|key|app|db)"
     r"|[\w.]*(?:password|passwd|secret|token|api_?key|example)",
     re.IGNORECASE,
 )
@@ -240,13 +248,14 @@ def assigned_secrets(text: str, start: int, end: int) -> Iterator[Finding]:
         yield Finding(*quoted.span("value"), "ACCESS_KEY", ANNOUNCED, "assigned_secrets")
         return
     if label == "bearer" and (bearer := _BEARER.match(text, end, end + 460)):
-        begin, value, rest, glue = bearer.start(1), bearer[1], "", ":"
+        begin, value, rest, glue, of = bearer.start(1), bearer[1], "", ":", None
     elif match := _ASSIGNED.match(text, end, end + 300):
-        begin, value, rest, glue = (
+        begin, value, rest, glue, of = (
             match.start("value"),
             match["value"],
             match["rest"],
             match["glue"],
+            match["of"],
         )
         quote = text[begin - 1]
         if quote in "\"'`" and text[begin + len(value) : begin + len(value) + 1] != quote:
@@ -258,10 +267,13 @@ def assigned_secrets(text: str, start: int, end: int) -> Iterator[Finding]:
     if _SAMPLE.search(value) or in_placeholder(text, start, end) or closes(text, start):
         return
     password = label in _IS_PASSWORD
-    if label in _ONLY_SET and not _EXPLICIT.fullmatch(glue):
+    explicit = not of and _EXPLICIT.fullmatch(glue)
+    if label in _ONLY_SET and not (explicit or (label == "pw" and _SET.search(glue))):
         return
-    looks_drawn = _chosen(value) if password else _drawn(value)
-    if password and _EXPLICIT.fullmatch(glue):
+    looks_drawn = _chosen(value) or _short_mixed(value) if password else _drawn(value)
+    if text[begin + len(value) : begin + len(value) + 1] == "(" and text[begin - 1] not in "\"'":
+        return  # a call
+    if password and explicit:
         looks_drawn |= _alone(text, begin, len(value)) and _word_chosen(value)
     if not _SET.search(glue):
         looks_drawn &= not re.search(r"[*\n]", glue)
@@ -283,7 +295,7 @@ def _jumbled_signs(value: str) -> bool:
     return (
         len(re.findall(r"[^\w.,/:-]", drawn)) >= 3
         and len(re.findall(r"\d", drawn)) >= 2
-        and re.search(r"[A-Za-z]{9}|://|\w\(\)", drawn) is None
+        and re.search(r"[A-Za-z]{15}|://", drawn) is None
         and entropy(drawn) >= LEAST_BITS_OF_SIGNS
     )
 
@@ -292,9 +304,11 @@ LEAST_BITS_OF_SIGNS = 4.0
 """For each character: 50 of Django's 50 have some 4.8, source code of that length below 4."""
 
 _ONLY_SET = frozenset((*_PASS_WORDS.split("|"), "pw"))
-_EXPLICIT = re.compile(r"[\"'`]?\s?(?:[:\uff1a]|=(?=[^\s=]|\s[\"'`]))\s{0,2}[\"'`]?|\s[-\u2013\u2014]\s")
+_EXPLICIT = re.compile(
+    r"[\"'`]?\s?(?:[:\uff1a]\s{0,2}[\"'`]?|=\s?[\"'`]|=)|\s[-\u2013\u2014]\s|[*_]{0,2}:[*_]{0,2}\s"
+)
 """Glue that can only set a value: a colon, or `=` before quotes or without a space."""
-_LINE_ENDS = re.compile(r"[.!?\"'`]{0,2}[,;]?[ \t]{0,4}(?:\r?\n|\Z|//|#)")
+_LINE_ENDS = re.compile(r"[.!?\"'`]{0,2}[,;]?[ \t]{0,4}(?:\r?\n|\Z|//|#)|[;&]\w{2,20}=")
 _NO_PASSWORD = frozenset(
     "string required optional hidden masked private secure secret password passwd passwort number"
     " object boolean integer varchar unknown default invalid incorrect missing expired changed"
@@ -304,6 +318,16 @@ _NO_PASSWORD = frozenset(
     " obligatoria obligatorio olvidada richiesta dimenticata verplicht vergeten wymagane saknas"
     " undefined config username changeme letmein example".split()
 )
+
+
+def _short_mixed(value: str) -> bool:
+    """Whether six or seven characters are of a letter, a digit and another sign."""
+    return (
+        len(value) in (6, 7)
+        and re.search(r"\d", value) is not None
+        and re.search(r"[A-Za-z]", value) is not None
+        and re.search(r"[!#%&*+?^~@]", value) is not None
+    )
 
 
 def _alone(text: str, start: int, length: int) -> bool:
@@ -317,9 +341,14 @@ def _word_chosen(value: str) -> bool:
         6 <= len(value) <= 40
         and len(set(value)) >= 4
         and value.lower() not in _NO_PASSWORD
-        and re.fullmatch(r"[A-Za-z]?[a-z]+|(?=.*[A-Za-z])(?=.*[\d!#$%&*+?^~])[!-~]+|(?=.*[A-Z]{2})(?=.*[a-z]{2})[A-Za-z]+", value)
+        and re.fullmatch(
+            r"[A-Za-z]?[a-z]+|(?=.*[A-Za-z])(?=.*[\d!#$%&*+?^~])[!-~]+"
+            r"|(?=.*[A-Z]{2}.*[a-z])[A-Za-z]+",
+            value,
+        )
         is not None
-        and re.match(r"[$%{<*/]|.*(?:://|\.\.\.|\w\(|\*\*|\$\{)|(?i:your|my_|example|test)", value) is None
+        and re.match(r"[$%{<*/]|.*(?:://|\.\.\.|\w\(|\*\*|\$\{)|(?i:your|my_|example|test)", value)
+        is None
     )
 
 
