@@ -8,7 +8,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-EXTRAS := train,ray,spark,models,pdf,s3,dev
+EXTRAS := train,tensorboard,energy,ray,spark,models,pdf,s3,dev
 CODE := src tests benchmarks
 
 # Nothing is fetched or reported while the mill runs.

@@ -150,3 +150,15 @@ def test_the_same_seed_continues_a_prompt_in_the_same_way(shards: Path, tmp_path
     assert generate(folder, "import ", seed=2, **settings) != texts  # type: ignore[arg-type]
     settings |= {"temperature": 0.0}
     assert len(set(generate(folder, "", seed=1, **settings))) == 1  # type: ignore[arg-type]
+
+
+def test_datasets_opens_the_folder_as_it_is(shards: Path, tmp_path: Path) -> None:
+    from datasets import load_dataset
+
+    files = {
+        split: [str(path) for path in sorted(shards.glob(f"{split}-*.arrow"))]
+        for split in ("train", "validation")
+    }
+    found = load_dataset("arrow", data_files=files, cache_dir=str(tmp_path))
+    assert [token for row in found["train"] for token in row["tokens"]] == whole(shards, "train")
+    assert set(found["validation"].column_names) == {"tokens", "id", "source", "n_bytes"}
