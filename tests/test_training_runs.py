@@ -8,11 +8,13 @@ from xml.etree import ElementTree
 
 import pytest
 from rich.console import Console
-from tests.shard_folders import small_vocabulary
 
 from corpusmill.errors import UsageError
+from corpusmill.pretrain import config
 from corpusmill.pretrain.config import Settings, read_settings
+from corpusmill.pretrain.cost import parameters
 from corpusmill.pretrain.folder import FORMAT
+from corpusmill.report import runs
 from corpusmill.report.curve import loss_picture, marks, read_losses, thinned
 from corpusmill.report.runs import runs_data
 from corpusmill.report.terminal import runs_view
@@ -43,8 +45,8 @@ def write_training(folder: Path, *changes: str, steps: int = 4, losses: int = 4)
         "settings": settings.model_dump(mode="json"),
         "shards_xxh3": "a" * 32,
     }
+    record["parameters"] = parameters(settings.model, 512)
     (folder / "train.json").write_text(json.dumps(record))
-    (folder / "tokenizer.json").write_bytes(small_vocabulary().data)
     return folder
 
 
@@ -159,9 +161,12 @@ def test_steps_that_were_skipped_are_counted_and_no_damage(tmp_path: Path) -> No
 def test_a_run_that_has_only_begun_is_told_as_such(tmp_path: Path) -> None:
     folder = write_training(tmp_path / "a")
     (folder / "metrics.jsonl").unlink()
-    (folder / "tokenizer.json").write_text("{}")
     (run,) = runs_data([str(folder)])["runs"]
-    assert (run["steps_taken"], run["loss"], run["parameters"]) == (0, None, None)
+    assert (run["steps_taken"], run["loss"], run["parameters"]) == (
+        0,
+        None,
+        parameters(Settings().model, 512),
+    )
     assert "0 of 4 steps" in shown({"runs": [run], "picture": None})
     with pytest.raises(UsageError, match="no run has a loss yet"):
         runs_data([str(folder)], str(tmp_path / "p.svg"))
@@ -179,9 +184,9 @@ def test_names_tell_runs_apart_and_each_is_there_once(tmp_path: Path) -> None:
         (None, "is no training folder and has none in it"),
         (
             f'{{"format": {FORMAT}, "settings": {{"steps": "many"}}}}',
-            "settings that this version does not",
+            "not a record of training",
         ),
-        (f'{{"format": {FORMAT}}}', "settings that this version does not"),
+        (f'{{"format": {FORMAT}}}', "not a record of training"),
         ("[]", "is not a record of training"),
     ],
 )
@@ -238,7 +243,13 @@ def test_records_of_an_earlier_version_lack_only_what_is_new(tmp_path: Path) -> 
         write_training(tmp_path / name)
     path = tmp_path / "a" / "train.json"
     record = json.loads(path.read_text())
-    del record["settings"]["peak_tflops"], record["settings"]["z_loss"]
+    del record["settings"]["peak_tflops"], record["settings"]["z_loss"], record["parameters"]
     path.write_text(json.dumps(record))
-    assert Settings().z_loss == 0
-    assert all(run["differs"] == {} for run in runs_data([str(tmp_path)])["runs"])
+    first, second = runs_data([str(tmp_path)])["runs"]
+    assert (first["differs"], second["differs"]) == ({"z_loss": None}, {"z_loss": 0.0})
+    assert first["parameters"] is None
+    assert second["parameters"] > 512 * 128
+
+
+def test_settings_that_only_look_on_are_those_of_training() -> None:
+    assert runs.WATCHING == config.WATCHING

@@ -18,17 +18,11 @@ LAST = 10
 
 def read_metrics(out: str) -> list[dict[str, Any]]:
     """The rows so far, in order; what is no row is left out, such as one that a kill cut off."""
-    return scan_metrics(out)[0]
-
-
-def scan_metrics(out: str) -> tuple[list[dict[str, Any]], int]:
-    """The rows so far, in order, and the number of lines that are none."""
     path = storage.join(out, METRICS_FILE)
     if not storage.exists(path):
-        return [], 0
-    lines = storage.read_bytes(path).splitlines()
-    rows = [row for row in map(_row, lines) if row is not None]
-    return rows, len(lines) - len(rows)
+        return []
+    rows = map(_row, storage.read_bytes(path).splitlines())
+    return [row for row in rows if row is not None]
 
 
 def _row(line: bytes) -> dict[str, Any] | None:

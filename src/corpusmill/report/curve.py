@@ -1,5 +1,6 @@
 """The losses of training runs as a drawing: metrics.jsonl in, coordinates for an SVG out."""
 
+import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,7 +8,10 @@ from typing import Any
 
 from corpusmill import storage
 from corpusmill.errors import UsageError
-from corpusmill.pretrain.metrics import LAST, METRICS_FILE, scan_metrics
+
+METRICS_FILE = "metrics.jsonl"
+LAST = 10
+"""Steps over which the last loss is averaged."""
 
 WIDTH, HEIGHT = 800.0, 300.0
 """Of the drawing, in SVG units."""
@@ -90,6 +94,25 @@ def read_losses(folder: str) -> Losses:
         raise UsageError(f"{folder} is not a training folder: it has no {METRICS_FILE}")
     rows, unread = scan_metrics(folder)
     return losses_of(rows, unread)
+
+
+def scan_metrics(folder: str) -> tuple[list[dict[str, Any]], int]:
+    """The rows so far, in order, and the number of lines that are none."""
+    path = storage.join(folder, METRICS_FILE)
+    if not storage.exists(path):
+        return [], 0
+    lines = storage.read_bytes(path).splitlines()
+    rows = [row for row in map(_row, lines) if row is not None]
+    return rows, len(lines) - len(rows)
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    step = row.get("step") if isinstance(row, dict) else None
+    return row if type(step) is int and 0 < step < 1 << 53 else None
 
 
 def losses_of(rows: Iterable[dict[str, Any]], unread: int) -> Losses:

@@ -12,12 +12,8 @@ from corpusmill import storage
 from corpusmill.errors import MillError, RunError, UsageError
 from corpusmill.pipelines.ledger import RUN_FILE, load_run
 from corpusmill.report.facts import funnel_data, languages, read_manifest
-from corpusmill.report.showing import excerpt, mask, mask_uri
-from corpusmill.tokenize.encode import Encoder
-from corpusmill.tokenize.manifest import Manifest
-from corpusmill.tokenize.manifest import read_manifest as load_manifest
-from corpusmill.tokenize.shards import ShardReader
-from corpusmill.tokenize.vocabulary import load_tokenizer
+from corpusmill.report.shard_texts import shard_samples
+from corpusmill.report.showing import mask, mask_uri
 
 ROWS = 3
 """Rows of a file that are shown."""
@@ -25,12 +21,6 @@ CHARACTERS = 160
 """Of a text value that is shown."""
 ITEMS = 8
 """Of a list or map that is shown."""
-
-SAMPLES = 12
-"""Documents of shards whose beginnings are shown."""
-SAMPLE_TOKENS = 4096
-"""Tokens of a document that are decoded: at least 1,024 characters, more than are shown, for masks
-need what follows."""
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _ID_COLUMNS = frozenset({"id", "augmented_from"})
@@ -82,45 +72,11 @@ def _shards(path: str) -> dict[str, Any]:
     samples: list[dict[str, Any]] = []
     unread = None
     try:
-        samples = _samples(path)
+        samples = shard_samples(path)
     except MillError as error:
         unread = str(error)
     counts = read_manifest(path) or {}
     return {"what": "shards", "path": path, **counts, "samples": samples, "unread": unread}
-
-
-def _samples(folder: str) -> list[dict[str, Any]]:
-    """The first document of each source in each split."""
-    manifest = load_manifest(folder)
-    encoder = None
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for shard in manifest.shards:
-        first = 0
-        for run in shard.runs:
-            if (shard.split, run.source) not in found and len(found) < SAMPLES:
-                encoder = encoder or _encoder(folder, manifest)
-                reader = ShardReader(folder, shard, manifest.tokenizer)
-                (span,) = reader.spans(first, first + 1)
-                last = min(first + SAMPLE_TOKENS, shard.tokens)
-                # where the next document begins, or as far as is looked
-                end = int([*reader.documents(first, last), last][1])
-                text = encoder.decode(reader.tokens(first, end))
-                found[shard.split, run.source] = {
-                    "split": shard.split,
-                    "source": run.source,
-                    "id": span.id,
-                    "shard": shard.name,
-                    "text": excerpt(text),
-                }
-            first += run.tokens
-    return list(found.values())
-
-
-def _encoder(folder: str, manifest: Manifest) -> Encoder:
-    vocabulary = load_tokenizer(storage.join(folder, manifest.tokenizer.file))
-    if vocabulary.hash != manifest.tokenizer.hash:
-        raise RunError(f"{folder}: its {manifest.tokenizer.file} is not that of its manifest")
-    return Encoder(vocabulary, fast=False)
 
 
 def _file(path: str) -> dict[str, Any]:

@@ -5,24 +5,21 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import ValidationError
-
 from corpusmill import storage
-from corpusmill.errors import MillError, UsageError
-from corpusmill.pretrain.config import WATCHING, ModelSettings, Settings, flatten
-from corpusmill.pretrain.cost import parameters
-from corpusmill.pretrain.folder import RECORD_FILE, read_record
-from corpusmill.pretrain.metrics import scan_metrics
-from corpusmill.report.curve import Losses, finite, loss_picture, losses_of
+from corpusmill.errors import UsageError
+from corpusmill.report.curve import Losses, finite, loss_picture, losses_of, scan_metrics
 from corpusmill.report.html import render
-from corpusmill.tokenize.manifest import TOKENIZER_FILE
-from corpusmill.tokenize.vocabulary import load_tokenizer
+
+RECORD_FILE = "train.json"
 
 PICTURES = {".svg": "runs.svg.j2", ".html": "runs.html.j2"}
 """Forms of the picture by the ending of its name."""
 
 SHOWN = frozenset({"steps", "batch", "context"})
 """Settings that stand in the table anyway."""
+
+WATCHING = frozenset({"peak_tflops", "tensorboard", "energy", "country"})
+"""Settings that change nothing in what is trained."""
 
 
 def runs_data(folders: Sequence[str], picture: str | None = None) -> dict[str, Any]:
@@ -39,16 +36,10 @@ def runs_data(folders: Sequence[str], picture: str | None = None) -> dict[str, A
         raise UsageError(f"{picture}: a picture of runs is a file named .svg or .html")
     paths = _find(folders)
     names = _names(paths)
-    settings = []
-    compared = []
-    for path in paths:
-        record = read_record(path)
-        settings.append(_settings(path, record))
-        values = flatten(settings[-1].model_dump(mode="json"))
-        compared.append({**values, "shards": str(record.get("shards_xxh3"))[:8]})
+    records = [_record(path) for path in paths]
     runs, losses = [], []
-    for path, name, asked, differs in zip(paths, names, settings, _differ(compared), strict=True):
-        run, lost = _run(path, asked)
+    for path, name, record, differs in zip(paths, names, records, _differ(records), strict=True):
+        run, lost = _run(path, record)
         runs.append({"name": name, **run, "differs": differs})
         losses.append((name, lost))
     if picture is not None:
@@ -88,24 +79,42 @@ def _names(paths: list[str]) -> list[str]:
     return paths
 
 
-def _settings(path: str, record: dict[str, Any]) -> Settings:
+def _record(path: str) -> dict[str, Any]:
+    """train.json, checked as far as it is used here."""
+    place = os.path.join(path, RECORD_FILE)
     try:
-        return Settings.model_validate(record.get("settings"))
-    except ValidationError:
-        raise UsageError(
-            f"{os.path.join(path, RECORD_FILE)}: has settings that this version does not read"
-        ) from None
+        record = storage.read_json(place)
+    except ValueError:
+        record = None
+    settings = record.get("settings") if isinstance(record, dict) else None
+    if not isinstance(settings, dict) or any(type(settings.get(n)) is not int for n in SHOWN):
+        raise UsageError(f"{place}: is not a record of training that this version reads")
+    return {**record, "settings": settings}
 
 
-def _differ(every: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """For each run the settings in which the runs differ, with its values."""
-    names = sorted(every[0].keys() - SHOWN - WATCHING)
-    different = [name for name in names if any(e[name] != every[0][name] for e in every)]
-    return [{name: settings[name] for name in different} for settings in every]
+def _differ(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """For each run the settings in which the runs differ, with its values; what a run of another
+    version does not have is None, and shards count as one setting."""
+    every = []
+    for record in records:
+        flat = _flat(record["settings"])
+        every.append({n: v for n, v in flat.items() if n not in SHOWN | WATCHING})
+        every[-1]["shards"] = str(record.get("shards_xxh3"))[:8]
+    names = sorted({name for settings in every for name in settings})
+    different = [n for n in names if any(e.get(n) != every[0].get(n) for e in every)]
+    return [{name: settings.get(name) for name in different} for settings in every]
 
 
-def _run(path: str, settings: Settings) -> tuple[dict[str, Any], Losses]:
+def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+    """Groups of settings as dotted names."""
+    groups = {name: value for name, value in settings.items() if isinstance(value, dict)}
+    inner = {f"{group}.{n}": v for group, values in groups.items() for n, v in values.items()}
+    return {n: v for n, v in settings.items() if n not in groups} | inner
+
+
+def _run(path: str, record: dict[str, Any]) -> tuple[dict[str, Any], Losses]:
     rows, unread = scan_metrics(path)
+    settings, known = record["settings"], record.get("parameters")
     losses = losses_of(rows, unread)
     # of a step that stands there twice the later row counts
     steps = {row["step"]: row for row in rows if "loss" in row}
@@ -114,13 +123,13 @@ def _run(path: str, settings: Settings) -> tuple[dict[str, Any], Losses]:
     spent = [s for row in rows if (s := finite(row.get("seconds"))) is not None]
     return {
         "path": path,
-        "steps": settings.steps,
+        "steps": settings["steps"],
         "steps_taken": taken,
-        "finished": taken >= settings.steps,
-        "tokens": taken * settings.batch * settings.context,
-        "parameters": _parameters(path, settings.model),
-        "batch": settings.batch,
-        "context": settings.context,
+        "finished": taken >= settings["steps"],
+        "tokens": taken * settings["batch"] * settings["context"],
+        "parameters": known if type(known) is int else None,
+        "batch": settings["batch"],
+        "context": settings["context"],
         "loss": losses.last_loss,
         "validation_loss": losses.validation[-1][1] if losses.validation else None,
         "bits_per_byte": losses.bits_per_byte,
@@ -130,12 +139,3 @@ def _run(path: str, settings: Settings) -> tuple[dict[str, Any], Losses]:
         "seconds": sum(spent) if spent else None,
         "unread_lines": unread,
     }, losses
-
-
-def _parameters(path: str, model: ModelSettings) -> int | None:
-    """None when the folder has no vocabulary, or one that cannot be read."""
-    try:
-        size = load_tokenizer(os.path.join(path, TOKENIZER_FILE)).size
-        return parameters(model, size)
-    except (MillError, OSError, ValueError):
-        return None
