@@ -86,9 +86,11 @@ def measured(precision: str) -> float:
     matrix = torch.ones(SIDE, SIDE, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
     best = float("inf")
     begun = time.perf_counter()
-    while (now := time.perf_counter()) - begun < TIMED_SECONDS:
+    while time.perf_counter() - begun < TIMED_SECONDS or best == float("inf"):
+        # processor time: beside other programs the clock on the wall would measure them as well
+        before = time.process_time()
         matrix @ matrix
-        best = min(best, time.perf_counter() - now)
+        best = min(best, (time.process_time() - before) / torch.get_num_threads())
     return 2.0 * SIDE**3 / best
 
 
