@@ -34,9 +34,9 @@ VALIDATION_SHARE = 0.05
 VOCAB_SIZE = 4096
 
 SETTINGS = {
-    "batch": 8,
+    "batch": 4,
     "context": 256,
-    "learning_rate": 6e-3,
+    "learning_rate": 1e-2,
     "warmup_ratio": 0.05,
     "evaluate_batches": 64,
     "device": "cpu",
