@@ -365,7 +365,8 @@ def _plan(region: str) -> tuple[re.Pattern[str], re.Pattern[str] | None, bool]:
     from phonenumbers import PhoneMetadata
 
     metadata = PhoneMetadata.metadata_for_region(region)
-    assert metadata is not None and metadata.general_desc is not None
+    assert metadata is not None
+    assert metadata.general_desc is not None
     trunk = metadata.national_prefix_for_parsing
     return (
         re.compile(metadata.general_desc.national_number_pattern or "(?!)"),
