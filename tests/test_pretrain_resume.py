@@ -21,6 +21,12 @@ KINDS = list(product(("concatenate", "best_fit"), (False, True)))
 Rows = list[tuple[list[int], list[int], list[int]]]
 
 
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of the order end within the steps that are compared."""
+    monkeypatch.setattr("corpusmill.tokenize.batches.ORDER_ROWS", 60)
+
+
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
     """Shards without and with a mixture. Not to be changed."""

@@ -126,6 +126,8 @@ class TokenBatches:
         found = []
         for stream, name in enumerate(self.order.names):
             mine = np.flatnonzero(streams == stream)
+            if not len(mine):  # a small weight, or a budget that is used up
+                continue
             row, *place = self.streams[name].segments(rows[mine])
             found.append((mine[row], *place))
         joined = [np.concatenate(column) for column in zip(*found, strict=True)]
