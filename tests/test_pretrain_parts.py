@@ -40,7 +40,7 @@ from corpusmill.pretrain.optimizer import build_optimizer, set_learning_rate
 from corpusmill.pretrain.parallel import World
 from corpusmill.pretrain.saving import Saver
 from corpusmill.pretrain.schedule import learning_rate
-from corpusmill.tokenize.batches import IGNORED
+from corpusmill.tokenize.rows import IGNORED
 
 CPU = torch.device("cpu")
 

@@ -12,8 +12,8 @@ from torch import nn
 
 from corpusmill.pretrain.config import Settings
 from corpusmill.pretrain.parallel import World, gradients_kept_apart
-from corpusmill.tokenize.batches import IGNORED
 from corpusmill.tokenize.dataset import Tensors
+from corpusmill.tokenize.rows import IGNORED
 
 
 @dataclass(frozen=True, kw_only=True)
