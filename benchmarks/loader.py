@@ -3,8 +3,8 @@
     python benchmarks/loader.py [--tokens 64000000] [--batches 2000] [--runs 3]
 
 All get the same tokens (documents of lengths as in web text, in shuffled order) and give pairs of
-int64 tensors of 16 x 1,024 in the process that asks: ours concatenated, and with best-fit packing and
-numbered documents; nanoGPT's memory map, litdata and Hugging Face datasets as far as
+int64 tensors of 16 x 1,024 in the process that asks: ours concatenated, and with best-fit packing
+and numbered documents; nanoGPT's memory map, litdata and Hugging Face datasets as far as
 `make bench-peers` has set them up. Runs are interleaved; medians. One JSON line for each figure.
 """
 

@@ -484,6 +484,24 @@ def test_trace_names_documents_of_the_run(finished: Finished, trained: Path) -> 
     assert f"step {STEPS + 1} is not one of 1 to {STEPS}" in beyond.err
 
 
+def test_a_trained_model_can_be_compared_read_and_taken_elsewhere(
+    trained: Path, tmp_path: Path
+) -> None:
+    rows = told("runs", trained, "--picture", tmp_path / "losses.svg")
+    assert str(STEPS) in json.dumps(rows)
+    assert (tmp_path / "losses.svg").read_text().startswith("<svg")
+    texts = told("generate", trained, "--prompt", "The ", "--tokens", "5", "--samples", "2")
+    assert len(texts) == 2
+    assert corpusmill("generate", trained, "--tokens", "3").code == 0
+    out = tmp_path / "model"
+    answer = corpusmill("export", trained, "--to", "transformers", "--out", out)
+    assert (answer.code, answer.out) == (0, f"weights of step {STEPS}: {out}\n")
+    assert (out / "model.safetensors").exists()
+    wrong = corpusmill("export", tmp_path, "--to", "transformers")
+    assert wrong.code == 2
+    assert "is no training folder" in wrong.err
+
+
 # ---- the command itself ----
 
 
@@ -501,7 +519,7 @@ def test_every_command_of_the_design_is_there() -> None:
     names = {name for name, _ in commands()}
     assert names == {
         *("run", "plan", "init", "report", "why", "inspect", "verify", "export", "clean"),
-        *("sweep", "audit", "forget", "index", "train", "trace"),
+        *("sweep", "audit", "forget", "index", "train", "runs", "generate", "trace"),
         *("filter-round", "train-classifier"),
     }
     assert all(f"\n  {name} " in answer.out for name in names)

@@ -73,7 +73,8 @@ WORDS = {
     "BALTIC_PERSONAL_CODE": "Isikukood", "RU_INN": "ИНН", "UA_TAX_NUMBER": "РНОКПП",
     "TR_NATIONAL_ID": "T.C. kimlik", "IL_ID_NUMBER": "Teudat Zehut", "IN_AADHAAR": "Aadhaar",
     "IN_PAN": "PAN", "TW_ID_NUMBER": "身份證", "JP_MY_NUMBER": "マイナンバー", "AU_TFN": "TFN",
-    "NZ_IRD": "IRD", "MX_RFC": "RFC", "UK_NINO": "NI", "KR_RRN": "RRN", "CZ_BIRTH_NUMBER": "Rodné číslo",
+    "NZ_IRD": "IRD", "MX_RFC": "RFC", "UK_NINO": "NI", "KR_RRN": "RRN",
+    "CZ_BIRTH_NUMBER": "Rodné číslo",
 }  # fmt: skip
 """A word for each number that needs one in all its spellings."""
 

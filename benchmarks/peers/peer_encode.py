@@ -7,10 +7,12 @@ text}, or null where the library is not there or does not take the vocabulary.
 import json
 import sys
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 
-def encoder(library, path):
+def encoder(library: str, path: Path) -> Callable[[str], Iterable[int]]:
     """A function from text to tokens, special tokens being plain text."""
     content = json.loads(path.read_text("utf-8"))
     names = {token["content"] for token in content.pop("added_tokens")}
@@ -40,22 +42,23 @@ def encoder(library, path):
         return lambda text: tokenizer.encode(text, add_special_tokens=False).ids
     import kitoken
 
-    return kitoken.Kitoken.from_file(str(path)).encode
+    encode: Callable[[str], Iterable[int]] = kitoken.Kitoken.from_file(str(path)).encode
+    return encode
 
 
-def pattern(pre_tokenizer):
+def pattern(pre_tokenizer: dict[str, Any]) -> str:
     """The regular expression that text is cut by; GPT-2's where none is written down."""
     if pre_tokenizer["type"] == "Sequence":
-        return pre_tokenizer["pretokenizers"][0]["pattern"]["Regex"]
+        return str(pre_tokenizer["pretokenizers"][0]["pattern"]["Regex"])
     return r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
 
-def bytes_of(token):
+def bytes_of(token: str) -> bytes:
     """The bytes that a byte-level token stands for."""
     return bytes(LETTERS[letter] for letter in token)
 
 
-def letters():
+def letters() -> dict[str, int]:
     """GPT-2's letters for bytes."""
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in plain]
@@ -66,7 +69,7 @@ def letters():
 LETTERS = letters()
 
 
-def main():
+def main() -> None:
     """Print."""
     library, folder = sys.argv[1], Path(sys.argv[2])
     try:

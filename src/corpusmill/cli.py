@@ -546,6 +546,25 @@ def train(
         _print_json(summary)
 
 
+@app.command()
+def runs(
+    folders: Annotated[
+        list[str],
+        typer.Argument(metavar="DIR...", help="Training folders, or folders of them."),
+    ],
+    picture: Annotated[
+        str | None,
+        typer.Option("--picture", metavar="FILE", help="Draw the losses: .svg or .html."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List and compare trainings, in a table and a picture of their loss curves."""
+    from corpusmill.report.runs import runs_data
+    from corpusmill.report.terminal import runs_view
+
+    _data(runs_data(folders, picture), runs_view, as_json)
+
+
 @app.command("filter-round")
 def filter_round(
     run: Run,

@@ -42,9 +42,9 @@ def export_model(train: str, to: str, out: str, echo: Callable[[str], None]) -> 
     Returns the step that they are of. Raises UsageError for a model that transformers has no
     equal of.
     """
+    vocabulary = trained_vocabulary(train)
     checkpoint = newest_checkpoint(train, echo)
     state = read_checkpoint(checkpoint)
-    vocabulary = trained_vocabulary(train)
     settings = ModelSettings.model_validate(state["settings"]["model"])
     context = int(state["settings"]["context"])
     weights: dict[str, Tensor] = dict(state["model"])

@@ -35,9 +35,9 @@ def generate(
     """
     if tokens < 1 or samples < 1 or temperature < 0 or top_k < 0:
         raise UsageError("tokens and samples are at least 1, temperature and top_k at least 0")
+    vocabulary = trained_vocabulary(train)
     checkpoint = newest_checkpoint(train, echo)
     state = read_checkpoint(checkpoint)
-    vocabulary = trained_vocabulary(train)
     context = int(state["settings"]["context"])
     model = Decoder(
         ModelSettings.model_validate(state["settings"]["model"]),

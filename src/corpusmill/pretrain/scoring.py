@@ -25,7 +25,6 @@ from corpusmill.pretrain.checkpoint import Checkpoint, read_checkpoint
 from corpusmill.pretrain.config import ModelSettings
 from corpusmill.pretrain.device import deterministic, one_thread
 from corpusmill.pretrain.folder import read_record
-from corpusmill.pretrain.loss import SCORE_BYTES
 from corpusmill.pretrain.model import Decoder
 from corpusmill.tokenize.manifest import TOKENIZER_FILE
 from corpusmill.tokenize.vocabulary import Vocabulary, load_tokenizer
@@ -38,6 +37,10 @@ WINDOW_BYTES = 2048
 
 MOST_WINDOWS = 64
 """Of a document, evenly spaced: 128 kB tell as much of a book as all of it."""
+
+SCORE_BYTES = {"cpu": 16 << 20, "cuda": 1 << 30}
+"""Scores of fp32 that are made at once: over 32 MiB glibc takes memory from the system for each
+tensor and gives it back."""
 
 BATCH_TOKENS = 2048
 """In a batch, padding included."""
