@@ -66,7 +66,7 @@ class ModelSettings(_Settings):
     experts_per_token: int = Field(default=2, ge=1)
     """How many of them a token uses."""
     balance: float = Field(default=0.01, ge=0)
-    """Weight of the loss that keeps the experts in use alike, in each sequence. Fedus et al. 2021."""
+    """Weight of the loss that keeps the experts of a sequence in use alike. Fedus et al. 2021."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Share of each block's outputs that is zeroed in training. 0, as is usual when a token is seen
     at most a few times."""
