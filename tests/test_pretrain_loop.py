@@ -262,3 +262,25 @@ def test_what_is_recorded_is_plain_json(trained: Path) -> None:
     record = json.loads((trained / "train.json").read_text())
     assert record["settings"]["steps"] == 40
     assert record["settings"]["device"] == "cpu"
+
+
+def test_weights_that_blow_up_end_in_nulls_and_not_in_a_traceback(
+    shards: Path, tmp_path: Path
+) -> None:
+    lines: list[str] = []
+    changes = ["steps=4", "weight_decay=1e308", "peak_tflops=1e-320"]
+    summary = run(shards, tmp_path / "run", *changes, echo=lines.append)
+    assert summary["validation_loss"] is None
+    rows = read_metrics(str(tmp_path / "run"))
+    evaluation = rows[-1]
+    assert evaluation["validation_loss"] is None
+    assert all(one["bits_per_byte"] is None for one in evaluation["sources"].values())
+    assert rows[0]["mfu"] is None
+
+
+def test_a_run_that_left_out_every_step_has_no_mean_loss(shards: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    summary = run(shards, tmp_path / "run", "steps=3", "z_loss=1e300", echo=lines.append)
+    assert summary["skipped"] == 3
+    assert summary["mean_loss_of_last_ten_steps"] is None
+    assert "all steps were left out: nothing was learned" in lines

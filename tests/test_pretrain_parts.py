@@ -461,3 +461,48 @@ def test_metrics_after_a_checkpoint_and_a_line_cut_off_by_a_kill_are_removed(
     resumed.add({"step": 5, "loss": 5.5})
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [row["loss"] for row in rows] == [1.0, 2.0, 3.0, 4.0, 5.5]
+
+
+def test_damaged_metrics_do_not_keep_a_run_from_going_on(tmp_path: Path) -> None:
+    whole = {"step": 1, "loss": 2.0, "mfu": None, "peak_memory_bytes": 7}
+    damaged = [
+        b'{"step": 2}',
+        b'{"step": 2, "loss": "low"}',
+        b'{"step": 2, "loss": NaN}',
+        b'{"step": 2, "loss": 1.0, "peak_memory_bytes": [1]}',
+        b'{"step": 2, "validation_loss": {}}',
+        b'{"step": 2, "energy_kwh": true}',
+        b"\xff\x00[[[",
+    ]
+    lines = [*damaged, json.dumps(whole).encode(), b'{"step": 2, "loss": null}', b""]
+    (tmp_path / "metrics.jsonl").write_bytes(b"\n".join(lines))
+    log = MetricsLog(str(tmp_path), 9)
+    assert read_metrics(str(tmp_path)) == [whole, {"step": 2, "loss": None}]
+    assert (list(log.last_losses), log.peak_memory_bytes) == ([2.0], 7)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a: &a {x: *a}\n",
+        b"a: &a 1\nb: *a\n",
+        b"steps: 2020-99-99\n",
+        b"steps: " + b"9" * 5000,
+        b"model: " + b"[" * 99 + b"]" * 99,
+    ],
+)
+def test_yaml_that_would_overwhelm_its_reader_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "train.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"train\.yaml: is not YAML: "):
+        read_settings(str(path), [])
+    name, _, value = content.decode().partition(": ")
+    with pytest.raises(UsageError, match=f"--set {name}="):
+        read_settings(None, [f"{name}={value}"])
+
+
+def test_a_word_that_is_none_of_a_preset_is_told_which_there_are() -> None:
+    with pytest.raises(UsageError) as raised:
+        read_settings(None, ["model.preset=11m"])
+    assert "'11m' is not one of 100m, 10m, 1b, 1m, 300m, 30m" in str(raised.value)
+    assert read_settings(None, ["model.preset=null"]).model.preset is None

@@ -57,6 +57,7 @@ def scalars(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
         if name == "sources":
             for source, measures in value.items():
                 for measure, number in measures.items():
-                    yield f"{group}/{source}/{measure}", number
+                    if number is not None:
+                        yield f"{group}/{source}/{measure}", number
         elif name not in STATES and value is not None:
             yield f"{group}/{name.removeprefix('validation_')}", value

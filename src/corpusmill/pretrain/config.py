@@ -1,7 +1,7 @@
 """The settings of a training run: defaults, a YAML file, `--set name=value`, checked together."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -11,6 +11,9 @@ from corpusmill.errors import UsageError, one_of
 
 FILE_BYTES = 1 << 20
 """Settings are written by hand; a larger file is something else."""
+
+MAX_DEPTH = 16
+"""Of lists and groups in each other: settings have two levels."""
 
 
 class _Settings(BaseModel):
@@ -209,9 +212,10 @@ def read_settings(config: str | None, overrides: list[str]) -> Settings:
             errors.append(f"--set {override}: write it as name=value")
             continue
         try:
-            _put(values, name.strip(), yaml.safe_load(text))
+            _put(values, name.strip(), _parse(text)[0])
         except (yaml.YAMLError, ValueError) as error:
-            errors.append(f"--set {override}: {error}")
+            errors.append(f"--set {_shown(override)}: {_shown(str(error))}")
+            continue
         places[name.strip()] = f"--set {override}"
     try:
         settings = Settings.model_validate(values)
@@ -227,12 +231,10 @@ def _read_file(path: str) -> tuple[dict[str, Any], dict[str, str]]:
     try:
         if storage.file_size(path) > FILE_BYTES:
             raise UsageError(f"{path}: is larger than {FILE_BYTES} bytes: no settings file")
-        text = storage.read_bytes(path).decode()
-        values = yaml.safe_load(text)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        values, node = _parse(storage.read_bytes(path).decode())
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"{path}: is not YAML: {error}") from None
     if values is None:
         return {}, {}
@@ -241,6 +243,28 @@ def _read_file(path: str) -> tuple[dict[str, Any], dict[str, str]]:
     places: dict[str, str] = {}
     _note_places(path, "", node, places)
     return values, places
+
+
+def _parse(text: str) -> tuple[Any, yaml.Node | None]:
+    """The value of a YAML text, and its nodes, which know their lines.
+
+    Raises yaml.YAMLError or ValueError. Anchors are refused: a few lines of aliases can stand for
+    more values than there is memory, or for a group that contains itself.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise ValueError("nested too deeply")
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise ValueError("anchors and aliases are not allowed")
+    return yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
+
+
+def _shown(text: str) -> str:
+    """As much of it as a message holds."""
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _note_places(path: str, above: str, node: Any, places: dict[str, str]) -> None:
@@ -276,10 +300,17 @@ def _message(mistake: Mapping[str, Any], places: Mapping[str, str]) -> str:
         return f"{place}: setting {one_of(path[-1], _names(path[:-1]))}"
     if mistake["type"] == "literal_error":
         group = _group(path[:-1])
-        allowed = get_args(group.model_fields[path[-1]].annotation)
-        return f"{place}: {one_of(str(mistake['input']), allowed)}"
+        allowed = _literals(group.model_fields[path[-1]].annotation)
+        return f"{place}: {one_of(_shown(str(mistake['input'])), allowed)}"
     text = mistake["msg"].removeprefix("Value error, ")
     return f"{place}: {text[0].lower()}{text[1:]}"
+
+
+def _literals(annotation: Any) -> list[str]:
+    """What a field of words may be; None, which some may be as well, has no name."""
+    if get_origin(annotation) is Literal:
+        return list(get_args(annotation))
+    return [word for part in get_args(annotation) for word in _literals(part)]
 
 
 def _group(path: list[str]) -> type[_Settings]:

@@ -1,5 +1,6 @@
 """What a model has learned, to read: a few continuations of a prompt."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -14,6 +15,9 @@ from corpusmill.pretrain.model import Decoder
 from corpusmill.pretrain.scoring import trained_vocabulary
 from corpusmill.tokenize.encode import Encoder
 from corpusmill.tokenize.order import Int64Array
+
+LEAST_TEMPERATURE = 1e-6
+"""Scores divided by less leave the range of fp32."""
 
 
 def generate(
@@ -33,8 +37,12 @@ def generate(
     from the `top_k` most probable ones (0: from all), with their scores divided by `temperature`;
     at temperature 0 it is the most probable one. The same seed gives the same texts.
     """
-    if tokens < 1 or samples < 1 or temperature < 0 or top_k < 0:
-        raise UsageError("tokens and samples are at least 1, temperature and top_k at least 0")
+    if tokens < 1 or samples < 1 or top_k < 0 or not 0 <= seed < 1 << 63:
+        raise UsageError("tokens and samples are at least 1, top_k and seed at least 0 (to 2^63)")
+    if temperature != 0 and not LEAST_TEMPERATURE <= temperature < math.inf:
+        raise UsageError(
+            f"temperature: {temperature} is neither 0 nor a number from {LEAST_TEMPERATURE} on"
+        )
     vocabulary = trained_vocabulary(train)
     checkpoint = newest_checkpoint(train, echo)
     state = read_checkpoint(checkpoint)

@@ -100,6 +100,11 @@ def _require_extras(settings: Settings) -> None:
         require_codecarbon(settings.country)
 
 
+def _finite(number: float) -> float | None:
+    """As JSON has it: null for infinity and what is no number."""
+    return number if math.isfinite(number) else None
+
+
 def _nothing(_: str) -> None:
     """What the other processes say."""
 
@@ -273,10 +278,10 @@ class _Training:
         settings = self.settings
         row = {
             "step": step,
-            "loss": result.loss if math.isfinite(result.loss) else None,
+            "loss": _finite(result.loss),
             "lr": rate,
             "tokens": step * settings.batch * settings.context,
-            "grad_norm": result.grad_norm if math.isfinite(result.grad_norm) else None,
+            "grad_norm": _finite(result.grad_norm),
             "tokens_per_second": round(result.tokens / seconds, 1),
             "seconds": round(seconds, 4),
             "waiting": round(waited / seconds, 4),
@@ -285,7 +290,7 @@ class _Training:
         }
         if self.peak is not None:
             possible = self.peak.flops * self.world.ranks * seconds
-            row["mfu"] = round(result.tokens * self.flops / possible, 4)
+            row["mfu"] = _finite(round(result.tokens * self.flops / possible, 4))
         if not result.finite:
             row["skipped"] = True
             self.echo(f"warning: step {step}: the loss or its gradient is not finite: left out")
@@ -318,11 +323,14 @@ class _Training:
         self.log.add(
             {
                 "step": step,
-                "validation_loss": whole.loss,
-                "validation_bits_per_byte": whole.bits_per_byte,
+                "validation_loss": _finite(whole.loss),
+                "validation_bits_per_byte": _finite(whole.bits_per_byte),
                 "seconds": round(time.perf_counter() - begun, 4),
                 "sources": {
-                    source: {"loss": one.loss, "bits_per_byte": one.bits_per_byte}
+                    source: {
+                        "loss": _finite(one.loss),
+                        "bits_per_byte": _finite(one.bits_per_byte),
+                    }
                     for source, one in found.items()
                 },
             }
@@ -339,7 +347,8 @@ class _Training:
 
     def _summary(self) -> dict[str, Any]:
         settings, log = self.settings, self.log
-        mean_loss = sum(log.last_losses) / max(1, len(log.last_losses))
+        losses = log.last_losses
+        mean_loss = sum(losses) / len(losses) if losses else None
         compressed = self._compare_with_compressors()
         if self.settings.energy:
             self.echo(
@@ -349,11 +358,14 @@ class _Training:
         entropy = None
         if self.batches.split_tokens.total <= ENTROPY_TOKENS and self.world.first:
             entropy = unigram_entropy(self.shards, self.batches.split_tokens.split)
-            below = "below" if mean_loss < entropy else "not below"
-            self.echo(
-                f"mean loss of the last {len(log.last_losses)} steps: {mean_loss:.4f} nats, "
-                f"{below} the {entropy:.4f} of a model that only knows how frequent each token is"
-            )
+            if mean_loss is None:
+                self.echo("all steps were left out: nothing was learned")
+            else:
+                below = "below" if mean_loss < entropy else "not below"
+                self.echo(
+                    f"mean loss of the last {len(losses)} steps: {mean_loss:.4f} nats, {below} "
+                    f"the {entropy:.4f} of a model that only knows how frequent each token is"
+                )
         return {
             "steps": settings.steps,
             "resumed_from": self.resumed_from,

@@ -12,12 +12,20 @@ from corpusmill.pretrain.energy import NONE, Energy
 
 METRICS_FILE = "metrics.jsonl"
 
+EVALUATION = ("validation_loss", "validation_bits_per_byte")
+ENERGY = ("energy_kwh", "co2_kg")
+STEP = ("loss", "mfu", "peak_memory_bytes")
+"""What is read again of a row, numbers or null; the first of them says what kind it is."""
+
 LAST = 10
 """Steps over which the loss is averaged when a run sums up."""
 
 
 def read_metrics(out: str) -> list[dict[str, Any]]:
-    """The rows so far, in order; what is no row is left out, such as one that a kill cut off."""
+    """The rows so far, in order; what is no row is left out, such as one that a kill cut off.
+
+    So is a row that lacks what a run that goes on reads of it.
+    """
     path = storage.join(out, METRICS_FILE)
     if not storage.exists(path):
         return []
@@ -27,11 +35,23 @@ def read_metrics(out: str) -> list[dict[str, Any]]:
 
 def _row(line: bytes) -> dict[str, Any] | None:
     try:
-        row = json.loads(line)
+        row = json.loads(line, parse_constant=_no_number)
     except (ValueError, RecursionError):
         return None
     step = row.get("step") if isinstance(row, dict) else None
-    return row if type(step) is int and 0 < step < 1 << 53 else None
+    return row if type(step) is int and 0 < step < 1 << 53 and _is_whole(row) else None
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _is_whole(row: Mapping[str, Any]) -> bool:
+    """Whether it is of a step, an evaluation or an estimate, and what is read again are numbers."""
+    for kind in (EVALUATION, ENERGY, STEP):
+        if kind[0] in row:
+            return all(row.get(n) is None or type(row[n]) in (int, float) for n in kind)
+    return False
 
 
 class MetricsLog:
@@ -81,17 +101,17 @@ class MetricsLog:
             self._board.add(row)
         if "validation_loss" in row:
             self.validation_loss = row["validation_loss"]
-            self.validation_bits_per_byte = row["validation_bits_per_byte"]
+            self.validation_bits_per_byte = row.get("validation_bits_per_byte")
             return
         if "energy_kwh" in row:
-            self.energy = Energy(row["energy_kwh"], row["co2_kg"])
+            self.energy = Energy(row["energy_kwh"] or 0.0, row.get("co2_kg") or 0.0)
             return
-        self.peak_memory_bytes = max(self.peak_memory_bytes, row.get("peak_memory_bytes", 0))
+        self.peak_memory_bytes = max(self.peak_memory_bytes, row.get("peak_memory_bytes") or 0)
         if row.get("mfu") is not None:
             self.last_mfu.append(row["mfu"])
         if row.get("skipped"):
             self.skipped += 1
-        else:
+        elif row["loss"] is not None:
             self.last_losses.append(row["loss"])
 
     def close(self) -> None:
