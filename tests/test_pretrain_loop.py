@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
 import pytest
+import torch
 from tests.shard_folders import (
     real_texts,
     small_vocabulary,
@@ -22,8 +23,9 @@ from tests.shard_folders import (
 )
 
 from corpusmill import storage
-from corpusmill.errors import FolderBusy, UsageError
+from corpusmill.errors import FolderBusy, RunError, UsageError
 from corpusmill.pretrain.checkpoint import list_checkpoints
+from corpusmill.pretrain.generate import generate
 from corpusmill.pretrain.loop import train
 from corpusmill.pretrain.metrics import read_metrics
 from corpusmill.pretrain.trace import trace
@@ -284,3 +286,47 @@ def test_a_run_that_left_out_every_step_has_no_mean_loss(shards: Path, tmp_path:
     assert summary["skipped"] == 3
     assert summary["mean_loss_of_last_ten_steps"] is None
     assert "all steps were left out: nothing was learned" in lines
+
+
+def test_too_little_memory_is_told_without_a_traceback(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a real failure of torch's allocator, where the model's first matrix would be made
+    monkeypatch.setattr("corpusmill.pretrain.loop.Decoder", lambda *_, **__: torch.empty(1 << 50))
+    with pytest.raises(RunError, match="not enough memory"):
+        run(shards, tmp_path / "run")
+
+
+def test_a_damaged_record_and_odd_wishes_are_refused(shards: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run(shards, out, "steps=1")
+    wishes: list[dict[str, Any]] = [
+        {"temperature": 1e300},
+        {"temperature": float("nan")},
+        {"temperature": 1e-320},
+        {"seed": 1 << 64},
+        {"prompt": "\udcff"},
+    ]
+    usual = {"prompt": "ä", "tokens": 1, "samples": 1, "temperature": 1.0, "top_k": 0, "seed": 1}
+    assert len(generate(str(out), **usual, echo=print)) == 1
+    for wish in wishes:
+        with pytest.raises(UsageError):
+            generate(str(out), **{**usual, **wish}, echo=print)
+    record = json.loads((out / "train.json").read_text())
+    for change in (
+        {"settings": 5},
+        {"settings": {**record["settings"], "batch": "few"}},
+        {"settings": {**record["settings"], "model": None}},
+        {"shards": 5},
+        {"tokenizer": None},
+        {"start": {}},
+    ):
+        (out / "train.json").write_text(json.dumps({**record, **change}))
+        for call in (
+            lambda: trace(str(out), 1),
+            lambda: generate(str(out), **usual, echo=print),
+            lambda: run(shards, out, "steps=1"),
+            lambda: run(shards, tmp_path / "new", f"start={out}"),
+        ):
+            with pytest.raises(UsageError, match="not a record of training"):
+                call()

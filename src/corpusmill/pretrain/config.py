@@ -42,15 +42,15 @@ class ModelSettings(_Settings):
     preset: Literal["1m", "10m", "30m", "100m", "300m", "1b"] | None = None
     """A shape by the number of parameters of its blocks: sets `layers`, `width`, `heads`,
     `kv_heads` and `feed_forward` unless they are given. Without one: 0.8 million."""
-    layers: int = Field(default=4, ge=1)
+    layers: int = Field(default=4, ge=1, le=1 << 12)
     """Blocks of attention and feed-forward."""
-    width: int = Field(default=128, ge=2)
+    width: int = Field(default=128, ge=2, le=1 << 20)
     """Numbers that stand for a token between the blocks."""
     heads: int = Field(default=4, ge=1)
     """Attention heads; must divide `width` into even parts."""
     kv_heads: int = Field(default=2, ge=1)
     """Heads of keys and values, each shared by `heads / kv_heads` heads."""
-    feed_forward: int = Field(default=384, ge=1)
+    feed_forward: int = Field(default=384, ge=1, le=1 << 22)
     """Inner width of the feed-forward layers. Llama's 8/3 of `width`, rounded up."""
     tied_embeddings: bool = True
     """Use one matrix to read tokens and to score them: most of a small model is that matrix."""
@@ -101,11 +101,11 @@ class ModelSettings(_Settings):
 class Settings(_Settings):
     """One training run."""
 
-    steps: int = Field(default=200, ge=1)
+    steps: int = Field(default=200, ge=1, lt=1 << 53)
     """Updates of the model. The learning rate's schedule is stretched over them."""
-    batch: int = Field(default=4, ge=1)
+    batch: int = Field(default=4, ge=1, le=1 << 24)
     """Sequences in a step."""
-    context: int = Field(default=256, ge=2)
+    context: int = Field(default=256, ge=2, le=1 << 24)
     """Tokens in a sequence."""
     micro_batch: int | None = Field(default=None, ge=1)
     """Sequences that a process computes at once; its share of the batch is divided into so many at

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
+from pydantic import ValidationError
+
 from corpusmill import storage
 from corpusmill.errors import RunError, UsageError
 from corpusmill.pretrain.config import WATCHING, Settings, flatten
@@ -83,9 +85,32 @@ def read_record(out: str) -> dict[str, Any]:
     if not os.path.exists(path):
         raise UsageError(f"{out}: is no training folder ({RECORD_FILE} is missing)")
     record = storage.read_json(path)
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
+    if not _is_record(record):
         raise UsageError(f"{path}: is not a record of training that this version reads")
-    return record
+    checked: dict[str, Any] = record
+    return checked
+
+
+def _is_record(record: Any) -> bool:
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        return False
+    if not all(
+        isinstance(record.get(name), str) for name in ("shards", "shards_xxh3", "tokenizer")
+    ):
+        return False
+    settings, start = record.get("settings"), record.get("start")
+    if not isinstance(settings, dict) or not isinstance(settings.get("model"), dict):
+        return False
+    try:
+        # a setting that this version does not know is told as a difference when the run goes on
+        Settings.model_validate({n: v for n, v in settings.items() if n in Settings.model_fields})
+    except ValidationError:
+        return False
+    needed = {"steps", "batch", "context", "seed", "packing"}
+    begun = start is None or (isinstance(start, dict) and {"step", "xxh3"} <= start.keys())
+    return (
+        needed <= settings.keys() and begun and (start is not None) == bool(settings.get("start"))
+    )
 
 
 def _refuse_changes(out: str, before: dict[str, Any], now: dict[str, Any]) -> None:

@@ -1,6 +1,5 @@
 """What a model has learned, to read: a few continuations of a prompt."""
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -17,7 +16,7 @@ from corpusmill.tokenize.encode import Encoder
 from corpusmill.tokenize.order import Int64Array
 
 LEAST_TEMPERATURE = 1e-6
-"""Scores divided by less leave the range of fp32."""
+"""Scores divided by less leave the range of fp32; by more than its inverse, they are all alike."""
 
 
 def generate(
@@ -39,10 +38,13 @@ def generate(
     """
     if tokens < 1 or samples < 1 or top_k < 0 or not 0 <= seed < 1 << 63:
         raise UsageError("tokens and samples are at least 1, top_k and seed at least 0 (to 2^63)")
-    if temperature != 0 and not LEAST_TEMPERATURE <= temperature < math.inf:
+    if temperature != 0 and not LEAST_TEMPERATURE <= temperature <= 1 / LEAST_TEMPERATURE:
         raise UsageError(
-            f"temperature: {temperature} is neither 0 nor a number from {LEAST_TEMPERATURE} on"
+            f"temperature: {temperature} is neither 0 nor from {LEAST_TEMPERATURE:g} to "
+            f"{1 / LEAST_TEMPERATURE:g}"
         )
+    if not prompt.isascii() and prompt != prompt.encode(errors="replace").decode():
+        raise UsageError("prompt: is not valid UTF-8")
     vocabulary = trained_vocabulary(train)
     checkpoint = newest_checkpoint(train, echo)
     state = read_checkpoint(checkpoint)

@@ -85,7 +85,7 @@ def train(
                     lambda: find_start(settings, data.split_tokens.manifest, echo),
                 )
             world.wait()
-            with deterministic():
+            with deterministic(), _enough_memory():
                 training = _Training(shards, out, settings, data, world, echo)
                 with stop_request() as request:
                     return training.run(request)
@@ -107,6 +107,23 @@ def _finite(number: float) -> float | None:
 
 def _nothing(_: str) -> None:
     """What the other processes say."""
+
+
+@contextmanager
+def _enough_memory() -> Iterator[None]:
+    """Raises RunError, with what helps, where torch or Python could not have what it asked for."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # on the CPU torch has no exception of its own for it
+        if not (
+            isinstance(error, MemoryError | torch.OutOfMemoryError)
+            or "allocate memory" in str(error)
+        ):
+            raise
+        raise RunError(
+            "there is not enough memory: set a smaller model, context or micro_batch, or recompute"
+        ) from None
 
 
 @contextmanager
