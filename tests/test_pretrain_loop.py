@@ -307,7 +307,14 @@ def test_a_damaged_record_and_odd_wishes_are_refused(shards: Path, tmp_path: Pat
         {"seed": 1 << 64},
         {"prompt": "\udcff"},
     ]
-    usual = {"prompt": "ä", "tokens": 1, "samples": 1, "temperature": 1.0, "top_k": 0, "seed": 1}
+    usual: dict[str, Any] = {
+        "prompt": "ä",
+        "tokens": 1,
+        "samples": 1,
+        "temperature": 1.0,
+        "top_k": 0,
+        "seed": 1,
+    }
     assert len(generate(str(out), **usual, echo=print)) == 1
     for wish in wishes:
         with pytest.raises(UsageError):
