@@ -210,3 +210,26 @@ def test_a_long_text_is_cut_into_pieces(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(pieces) > 5
     assert max(map(len, pieces)) < 700
     assert list(cut_text("語" * 2000)) == ["語" * 2000], "there is no place to cut"
+
+
+def test_a_text_stays_whole_where_tokens_may_cross_any_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(encode, "PIECE_CHARACTERS", 3)
+    content = json.loads(small_vocabulary().data)
+    added = {**content["added_tokens"][0], "id": content["model"]["vocab"]["e"], "content": "a b"}
+    numbered = {**added, "id": 512, "special": False}
+    uncut = {**content["pre_tokenizer"], "use_regex": False}
+    merged = content["model"] | {
+        "vocab": content["model"]["vocab"] | {"a\u0120": 512, "a\u0120b": 513},
+        "merges": [["a", "\u0120"], ["a\u0120", "b"], *content["model"]["merges"]],
+    }
+    for changes in (
+        {"added_tokens": [*content["added_tokens"], numbered]},
+        {"pre_tokenizer": uncut, "model": merged},
+    ):
+        vocabulary = load_tokenizer(json.dumps(content | changes).encode())
+        text = "xyz a b a b a b"
+        found = Encoder(vocabulary).encode(pa.array([text])).to_pylist()
+        assert found == of_library(vocabulary, [text])
+        assert {512, 513} & set(found[0])

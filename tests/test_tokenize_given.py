@@ -155,3 +155,22 @@ def test_a_damaged_folder_is_refused(tmp_path: Path, name: str, data: bytes) -> 
 def test_a_folder_without_a_vocabulary_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=str(tmp_path)):
         load_tokenizer(str(tmp_path))
+
+
+@pytest.mark.parametrize("token", [{"id": 5}, {"id": 5, "content": []}, 1])
+def test_an_added_token_without_a_name_is_refused(tmp_path: Path, token: Any) -> None:
+    path = write_folder(tmp_path / "model", "<stop>")
+    file = tmp_path / "model" / "tokenizer.json"
+    content = json.loads(file.read_text())
+    content["added_tokens"].append(token)
+    file.write_text(json.dumps(content))
+    with pytest.raises(UsageError, match="added_tokens"):
+        load_tokenizer(path)
+
+
+@pytest.mark.parametrize(("number", "message"), [(50_000_000, "at most"), (5, "one id|as it was")])
+def test_an_id_far_off_or_taken_is_refused(number: int, message: str) -> None:
+    content = json.loads(small_vocabulary().data)
+    content["model"]["vocab"]["zzzz"] = number
+    with pytest.raises(UsageError, match=message):
+        load_tokenizer(json.dumps(content).encode())

@@ -22,10 +22,16 @@ from tests.shard_folders import (
     write_real_folder,
 )
 
+from corpusmill import storage
 from corpusmill.errors import MillError, RunError, UsageError
 from corpusmill.tokenize.batches import TokenBatches
 from corpusmill.tokenize.encode import Encoder
-from corpusmill.tokenize.manifest import Mixture, read_manifest
+from corpusmill.tokenize.manifest import (
+    Mixture,
+    build_manifest,
+    read_manifest,
+    write_manifest,
+)
 from corpusmill.tokenize.shards import ShardReader, unigram_entropy, verify_shards, write_shard
 from corpusmill.tokenize.splits import plan_shards, split_of, split_positions
 from corpusmill.tokenize.vocabulary import load_tokenizer
@@ -112,6 +118,20 @@ def test_verify_finds_one_flipped_bit(name: str, tmp_path: Path) -> None:
         assert name in found
         flip(path, bit)
     assert verify_shards(str(tmp_path)) == []
+
+
+def test_verify_finds_a_flipped_bit_in_a_file_beside_the_shards(tmp_path: Path) -> None:
+    manifest = write_real_folder(tmp_path)
+    path = tmp_path / "beside.json"
+    written = storage.write_json(str(path), [1, 2])
+    mixture, files = manifest.mixture, {path.name: written.xxh3}
+    sealed = build_manifest(1, small_vocabulary(), manifest.shards, mixture, files)
+    write_manifest(str(tmp_path), sealed)
+    assert verify_shards(str(tmp_path)) == []
+    flip(path, 13)
+    assert verify_shards(str(tmp_path)) == [f"{path}: its checksum is not that of the manifest"]
+    path.unlink()
+    assert verify_shards(str(tmp_path)) == [f"{path}: is missing"]
 
 
 def test_verify_finds_missing_and_unknown_files(tmp_path: Path) -> None:
@@ -202,6 +222,16 @@ def test_manifests_that_are_none_or_newer_or_lead_out_are_refused(tmp_path: Path
         read_manifest(str(tmp_path))
     with pytest.raises(ValueError, match="name"):
         manifest.shards[0].model_validate({**dict(manifest.shards[0]), "name": "../outside.arrow"})
+
+
+def test_a_manifest_whose_runs_lead_out_of_a_shard_is_refused(tmp_path: Path) -> None:
+    manifest = write_real_folder(tmp_path)
+    shard = manifest.shards[0]
+    run = shard.runs[0].model_copy(update={"tokens": 1 << 40})
+    shards = [shard.model_copy(update={"runs": (run,)}), *manifest.shards[1:]]
+    write_manifest(str(tmp_path), build_manifest(1, small_vocabulary(), shards, None))
+    with pytest.raises(RunError, match="are not all of its rows"):
+        TokenBatches(str(tmp_path), context=16, batch=2)
 
 
 def test_unigram_entropy_is_that_of_the_token_counts(folder: Path) -> None:

@@ -98,6 +98,13 @@ def test_training_takes_unbroken_runs_in_pieces_and_loses_none() -> None:
     assert list(training_pieces("an ordinary text")) == ["an ordinary text"]
 
 
+@pytest.mark.parametrize("blank", [" ", "\n", "\u3000"])
+def test_training_takes_long_white_space_in_pieces(blank: str) -> None:
+    pieces = list(training_pieces(blank * 100_000 + "x"))
+    assert "".join(pieces) == blank * 100_000 + "x"
+    assert max(map(len, pieces)) <= LONGEST_RUN + 1
+
+
 def test_a_training_sample_takes_each_document_a_mean_number_of_times() -> None:
     ids = pa.array([f"{n:032x}" for n in range(2000)])
     assert (training_copies(ids, 1, 1.0) == 1).all()

@@ -18,7 +18,7 @@ class Phase(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    tokens: int = Field(ge=1)
+    tokens: int = Field(ge=1, le=1 << 60)
     """For how long; rounded to whole sequences."""
     weights: Weights
     """Source name -> weight."""
@@ -32,11 +32,11 @@ class Mix(NarrowStage):
     weights: Weights
     """Source name -> weight. Scaled to sum to one over the sources that have tokens; a source that
     is not named is not trained on."""
-    max_repetitions: float = Field(default=4.0, ge=1, allow_inf_nan=False)
+    max_repetitions: float = Field(default=4.0, ge=1, le=1000, allow_inf_nan=False)
     """How often one token may be seen in an epoch; a source that has been gone through so often
     leaves its turns to the others. Muennighoff et al. 2023: up to four times is nearly as good as
     new data."""
-    budgets: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    budgets: dict[str, Annotated[int, Field(ge=1, le=1 << 60)]] = Field(default_factory=dict)
     """Source name -> the tokens that an epoch may take of it, if they are fewer."""
     curriculum: tuple[Phase, ...] = ()
     """Phases that come first, one after another, each {tokens, weights}; `weights` are for what

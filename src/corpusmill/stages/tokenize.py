@@ -171,9 +171,11 @@ class Tokenize(SinkStage):
         shards = [ShardInfo.model_validate(info) for info in found if info is not None]
         write_tokenizer(target, vocabulary)
         fertility = fertility_rows(verbs.reduce(rows, _fold_rows)) if rows.paths else []
-        storage.write_json(storage.join(target, FERTILITY_FILE), fertility)
+        written = storage.write_json(storage.join(target, FERTILITY_FILE), fertility)
         mixture = _mixture(earlier, shards, notes)
-        manifest = build_manifest(verbs.seed, vocabulary, shards, mixture)
+        manifest = build_manifest(
+            verbs.seed, vocabulary, shards, mixture, {FERTILITY_FILE: written.xxh3}
+        )
         expected = {
             MANIFEST_FILE,
             TOKENIZER_FILE,

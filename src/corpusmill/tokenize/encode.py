@@ -4,8 +4,11 @@ The tokens are those of `tokenizers` for the whole text, whoever encodes: `corpu
 where it can, else that library itself.
 """
 
+import itertools
+import json
 import re
 from collections.abc import Iterator
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +16,7 @@ import pyarrow as pa
 
 from corpusmill.errors import RunError
 from corpusmill.tokenize.fast import FastEncoder, fast_encoder
+from corpusmill.tokenize.pretokens import PATTERNS, Digits, Whitespace, pattern_for, pattern_of
 from corpusmill.tokenize.vocabulary import Vocabulary
 
 PIECE_CHARACTERS = 1 << 20
@@ -35,6 +39,7 @@ class Encoder:
         self.vocabulary = vocabulary
         self._tokenizer = vocabulary.tokenizer()
         self._dtype = np.dtype(vocabulary.dtype)
+        self._cut = cuts_are_known(vocabulary)
         self._fast: FastEncoder | None = None
         found = fast_encoder(vocabulary) if fast else "it was not asked for"
         if isinstance(found, FastEncoder):
@@ -73,20 +78,33 @@ class Encoder:
 
     def _library_rows(self, texts: pa.Array) -> list[Tokens]:
         blocks: list[list[Tokens]] = [[] for _ in range(len(texts))]
-        for rows, pieces in _groups(texts):
+        for rows, pieces in _groups(texts, cut=self._cut):
             encodings = self._tokenizer.encode_batch_fast(pieces, add_special_tokens=False)
             for row, encoding in zip(rows, encodings, strict=True):
                 blocks[row].append(np.array(encoding.ids, self._dtype))
         return [block[0] if len(block) == 1 else np.concatenate(block) for block in blocks]
 
 
-def _groups(texts: pa.Array) -> Iterator[tuple[list[int], list[str]]]:
+def cuts_are_known(vocabulary: Vocabulary) -> bool:
+    """Whether text is cut by a pattern of `pretokens` and by nothing else.
+
+    The text of other vocabularies stays whole: a token of theirs may cross any place.
+    """
+    content = json.loads(vocabulary.data)
+    policies = itertools.product(get_args(Digits), get_args(Whitespace))
+    known = {*PATTERNS.values(), *(pattern_for(*policy) for policy in policies)}
+    return pattern_of(content.get("pre_tokenizer")) in known and all(
+        token["special"] for token in content.get("added_tokens", [])
+    )
+
+
+def _groups(texts: pa.Array, *, cut: bool) -> Iterator[tuple[list[int], list[str]]]:
     """Pieces of the texts in order, in groups of bounded size: the rows and the pieces."""
     rows: list[int] = []
     pieces: list[str] = []
     held = 0
     for row, text in enumerate(texts):
-        for piece in cut_text(text.as_py()):
+        for piece in cut_text(text.as_py()) if cut else [text.as_py()]:
             rows.append(row)
             pieces.append(piece)
             held += len(piece)

@@ -57,7 +57,7 @@ def _megatron(out: str, split: str, readers: list[ShardReader], manifest: Manife
 
 
 def _nanogpt(out: str, split: str, readers: list[ShardReader], manifest: Manifest) -> int:
-    name = "val" if split == VALIDATION else split
+    name = "val" if split == VALIDATION and "val" not in manifest.splits else split
     dtype = np.dtype(manifest.tokenizer.dtype).newbyteorder("<")
     storage.write_pieces(storage.join(out, f"{name}.bin"), _stream(readers, dtype.str))
     meta = {

@@ -44,7 +44,9 @@ def forget_in_shards(folder: str, ids: pa.Array) -> int:
         return 0
     changed = len(set(manifest.shards) - set(shards))
     mixture = manifest.mixture and manifest.mixture.limited_to(training_sources(shards))
-    write_manifest(folder, build_manifest(manifest.seed, vocabulary, shards, mixture))
+    write_manifest(
+        folder, build_manifest(manifest.seed, vocabulary, shards, mixture, manifest.files)
+    )
     return changed
 
 

@@ -17,6 +17,7 @@ from corpusmill.tokenize.pretokens import PATTERNS, PatternName, pretokenizer
 LARGEST_FILE = 128 << 20
 """Bytes of a vocabulary's file; that of Gemma, with 262,144 tokens, has 33 MB."""
 MOST_TOKENS = 1 << 20
+"""Ids may leave gaps, and so go up to twice as far: what is held per id is small enough then."""
 LONGEST_TOKEN = 256
 """Bytes; the longest of cl100k has 128."""
 
@@ -97,7 +98,9 @@ def _transformers(folder: str) -> dict[str, Any]:
     model = content.get("model")
     if not isinstance(added, list) or not isinstance(model, dict):
         return content  # the library will say what is wrong
-    known = {token["content"]: token for token in added if isinstance(token, dict) and token}
+    if any(not isinstance(t, dict) or not isinstance(t.get("content"), str) for t in added):
+        raise UsageError(f"{folder}: added_tokens: each must be an object with its `content`")
+    known = {token["content"]: token for token in added}
     vocab = model.get("vocab")
     for token in sorted(set(named.values())):
         if token in known:
@@ -105,7 +108,7 @@ def _transformers(folder: str) -> dict[str, Any]:
         elif isinstance(vocab, dict) and token in vocab:
             added.append(_special(token, vocab[token]))
     end = named.get("eos_token")
-    ids = {token.get("content"): token.get("id") for token in added if isinstance(token, dict)}
+    ids = {token["content"]: token.get("id") for token in added}
     number = ids.get(end)
     if isinstance(number, int) and not content.get("post_processor"):
         content["post_processor"] = ends_with(str(end), number)

@@ -147,6 +147,8 @@ class Manifest(_Record):
     sources: dict[str, SourceTotals]
     mixture: Mixture | None
     """None: every token is seen once per epoch."""
+    files: dict[Name, str] = {}
+    """Other files beside it -> their xxh3-128."""
     xxh3: str = ""
     """Of everything above, as canonical JSON: identifies the shards to those who read them."""
 
@@ -165,7 +167,11 @@ def training_sources(shards: Iterable[ShardInfo]) -> set[str]:
 
 
 def build_manifest(
-    seed: int, vocabulary: Vocabulary, shards: Sequence[ShardInfo], mixture: Mixture | None
+    seed: int,
+    vocabulary: Vocabulary,
+    shards: Sequence[ShardInfo],
+    mixture: Mixture | None,
+    files: Mapping[str, str] | None = None,
 ) -> Manifest:
     """Sum up the shards, given in order, and seal the result with its checksum."""
     splits: dict[str, dict[str, int]] = {}
@@ -190,6 +196,7 @@ def build_manifest(
         "splits": splits,
         "sources": sources,
         "mixture": None if mixture is None else mixture.model_dump(mode="json"),
+        "files": dict(files or {}),
     }
     return Manifest.model_validate({**content, "xxh3": _checksum(content)})
 
@@ -229,6 +236,13 @@ def read_manifest(folder: str) -> Manifest:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise UsageError(f"{path}: {place}: {first['msg']}") from None
+    for shard in manifest.shards:
+        # tokens are read by these numbers, straight out of memory
+        if (sum(r.rows for r in shard.runs), sum(r.tokens for r in shard.runs)) != (
+            shard.rows,
+            shard.tokens,
+        ):
+            raise RunError(f"{path} is damaged: the runs of {shard.name} are not all of its rows")
     return manifest
 
 

@@ -275,6 +275,12 @@ def verify_shards(folder: str) -> list[str]:
         found.append(f"{tokenizer}: is missing")
     elif storage.checksum_file(tokenizer) != manifest.tokenizer.hash:
         found.append(f"{tokenizer}: its checksum is not that of the manifest")
+    for file, checksum in manifest.files.items():
+        path = storage.join(folder, file)
+        if not storage.exists(path):
+            found.append(f"{path}: is missing")
+        elif storage.checksum_file(path) != checksum:
+            found.append(f"{path}: its checksum is not that of the manifest")
     for shard in manifest.shards:
         found += _verify_shard(folder, shard, manifest)
     known = {shard.name for shard in manifest.shards}

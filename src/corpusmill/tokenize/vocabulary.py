@@ -19,7 +19,7 @@ import xxhash
 
 from corpusmill.document import id_fraction
 from corpusmill.errors import UsageError
-from corpusmill.tokenize.given import json_object, read_given
+from corpusmill.tokenize.given import MOST_TOKENS, json_object, read_given
 from corpusmill.tokenize.pretokens import (
     Digits,
     PatternName,
@@ -42,8 +42,8 @@ TRAINING_BYTES = 256 << 20
 """UTF-8 bytes of text that a vocabulary is trained on at most: bounds the trainer's memory."""
 
 LONGEST_RUN = 256
-"""Characters without white space that training takes as one word. The trainer holds every distinct
-word in memory, and a word of many megabytes teaches nothing."""
+"""Characters that training takes as one word at most, without white space or of nothing else. The
+trainer holds every distinct word in memory; its time grows with the square of a word's length."""
 
 BYTES = 256
 
@@ -121,12 +121,12 @@ def train_bpe(
     return _canonical(json.loads(tokenizer.to_str()))
 
 
-_LONG_RUN = re.compile(rf"\S{{{LONGEST_RUN + 1}}}")
-_RUN = re.compile(rf"\s*\S{{1,{LONGEST_RUN}}}")
+_LONG_RUN = re.compile(rf"\S{{{LONGEST_RUN + 1}}}|\s{{{LONGEST_RUN + 1}}}")
+_RUN = re.compile(rf"\s{{0,{LONGEST_RUN}}}\S{{1,{LONGEST_RUN}}}|\s{{{LONGEST_RUN}}}")
 
 
 def training_pieces(text: str) -> Iterator[str]:
-    """The text whole, or in pieces of at most LONGEST_RUN unbroken characters if it has longer."""
+    """The text whole, or in pieces without longer runs of letters or of blanks than LONGEST_RUN."""
     if _LONG_RUN.search(text):
         yield from (match.group() for match in _RUN.finditer(text))
     else:
@@ -181,10 +181,18 @@ def load_tokenizer(source: str | bytes, pattern: PatternName | None = None) -> V
     for token, number in special_ids.items():
         if number in tokenizer.encode(token, add_special_tokens=False).ids:
             raise UsageError(f"{name}: the special token {token!r} can come from a text")
+    ids = tokenizer.get_vocab(with_added_tokens=False).values()
+    if len(set(ids)) < len(ids):
+        raise UsageError(f"{name}: two tokens have one id")
+    size = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+    if size > 2 * MOST_TOKENS:
+        raise UsageError(
+            f"{name}: has a token with the id {size - 1}: at most {2 * MOST_TOKENS - 1}"
+        )
     return Vocabulary(
         data=canonical,
         hash=xxhash.xxh3_128_hexdigest(canonical),
-        size=max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1,
+        size=size,
         special_ids=special_ids,
         end_of_text=end_of_text,
     )
