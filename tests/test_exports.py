@@ -10,6 +10,7 @@ import torch
 import zstandard
 from tests.shard_folders import real_texts, small_vocabulary, write_real_folder
 
+from corpusmill import storage
 from corpusmill.errors import UsageError
 from corpusmill.pipelines.export import export
 from corpusmill.pretrain.checkpoint import newest_checkpoint, read_checkpoint
@@ -19,7 +20,8 @@ from corpusmill.pretrain.generate import generate
 from corpusmill.pretrain.loop import train
 from corpusmill.pretrain.model import Decoder
 from corpusmill.tokenize.encode import Encoder
-from corpusmill.tokenize.shards import SplitTokens
+from corpusmill.tokenize.manifest import build_manifest, write_manifest
+from corpusmill.tokenize.shards import SplitTokens, write_shard
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +84,19 @@ def test_nanogpts_files_are_the_token_stream(shards: Path, tmp_path: Path) -> No
     for name, split in (("train", "train"), ("val", "validation")):
         assert np.fromfile(tmp_path / f"{name}.bin", "<u2").tolist() == whole(shards, split)
     assert json.loads((tmp_path / "meta.json").read_text())["vocab_size"] == 512
+
+
+def test_a_split_called_val_keeps_its_file_beside_validation(tmp_path: Path) -> None:
+    manifest = write_real_folder(tmp_path)
+    rows = storage.read_ipc(str(tmp_path / manifest.of_split("train")[0].name))
+    val = write_shard(str(tmp_path), "val-00000.arrow", "val", rows, small_vocabulary())
+    shards = [*manifest.shards, val]
+    write_manifest(str(tmp_path), build_manifest(1, small_vocabulary(), shards, None))
+    export(str(tmp_path), "nanogpt", str(tmp_path / "out"))
+    for split in ("train", "val", "validation"):
+        assert np.fromfile(tmp_path / "out" / f"{split}.bin", "<u2").tolist() == whole(
+            tmp_path, split
+        )
 
 
 def test_lines_of_tokens_name_their_documents(shards: Path, tmp_path: Path) -> None:

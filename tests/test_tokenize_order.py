@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpusmill.errors import UsageError
+from corpusmill.stages.mix import Mix
 from corpusmill.tokenize.manifest import Mixture, MixturePhase
 from corpusmill.tokenize.order import WHOLE, Int64Array, TrainingOrder
 from corpusmill.tokenize.packing import Segments
@@ -160,3 +161,16 @@ def test_any_stretch_of_the_order_is_the_same_however_it_is_asked_for() -> None:
 def test_fewer_rows_than_a_batch_are_refused_with_what_to_set() -> None:
     with pytest.raises(UsageError, match=r"there are 3 sequences.*set batch to at most 3"):
         order_of({WHOLE: 3}, batch=4)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"max_repetitions": 1e300},
+        {"budgets": {"a": 10**400}},
+        {"curriculum": [{"tokens": 10**400, "weights": {"a": 1}}]},
+    ],
+)
+def test_numbers_that_no_training_can_reach_are_refused(setting: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="less than or equal"):
+        Mix.model_validate({"weights": {"a": 1}, **setting})
