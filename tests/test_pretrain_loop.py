@@ -320,14 +320,15 @@ def test_a_damaged_record_and_odd_wishes_are_refused(shards: Path, tmp_path: Pat
         with pytest.raises(UsageError):
             generate(str(out), **{**usual, **wish}, echo=print)
     record = json.loads((out / "train.json").read_text())
-    for change in (
+    changes: list[dict[str, Any]] = [
         {"settings": 5},
         {"settings": {**record["settings"], "batch": "few"}},
         {"settings": {**record["settings"], "model": None}},
         {"shards": 5},
         {"tokenizer": None},
         {"start": {}},
-    ):
+    ]
+    for change in changes:
         (out / "train.json").write_text(json.dumps({**record, **change}))
         for call in (
             lambda: trace(str(out), 1),
