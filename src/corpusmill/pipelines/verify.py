@@ -86,10 +86,11 @@ def _erased(run: str, record: RunRecord) -> list[str]:
 
 def _verify_shards(shards: str) -> tuple[list[str], int]:
     try:
-        files = len(read_manifest(shards).shards) + 2
+        manifest = read_manifest(shards)
     except MillError as error:
         return [str(error)], 1
-    return verify_shards(shards), files
+    # and the manifest and the tokenizer
+    return verify_shards(shards), len(manifest.shards) + len(manifest.files) + 2
 
 
 def are_shards_there(shards: str) -> bool:
