@@ -14,14 +14,14 @@ from corpusmill.errors import UsageError
 from corpusmill.stages.tokenize import Tokenize
 from corpusmill.tokenize import given
 from corpusmill.tokenize.encode import Encoder
-from corpusmill.tokenize.pretokens import PATTERNS
+from corpusmill.tokenize.pretokens import PATTERNS, byte_letters
 from corpusmill.tokenize.vocabulary import END_OF_TEXT, load_tokenizer
 
 TEXTS = ["it's 12345 words,\n\n    and   END <|endoftext|> 語学\r\n", *real_texts()]
 
 
 def letters() -> dict[str, int]:
-    return {letter: byte for byte, letter in enumerate(given._byte_letters())}
+    return {letter: byte for byte, letter in enumerate(byte_letters())}
 
 
 def ranks_of_small_vocabulary() -> dict[bytes, int]:

@@ -21,6 +21,7 @@ from pydantic import (
 from corpusmill import storage
 from corpusmill.document import INGEST_SCORE
 from corpusmill.errors import UsageError, one_of
+from corpusmill.plain_yaml import HostileYaml, refuse_hostile
 from corpusmill.stage import Stage
 from corpusmill.stages.registry import stage_class
 from corpusmill.stages.sources.source import Source
@@ -158,17 +159,12 @@ class _Located:
         self.problems: list[str] = []
         self.file = file
         try:
-            depth = 0
-            for event in yaml.parse(text, Loader=yaml.SafeLoader):
-                depth += isinstance(event, yaml.CollectionStartEvent)
-                depth -= isinstance(event, yaml.CollectionEndEvent)
-                if depth > MAX_DEPTH:
-                    raise UsageError(f"{file}: not valid YAML: nested too deeply")
-                if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                    line = event.start_mark.line + 1 if event.start_mark else 1
-                    raise UsageError(f"{file}:{line}: anchors and aliases are not allowed")
+            refuse_hostile(text, MAX_DEPTH)
             node = yaml.compose(text, Loader=yaml.SafeLoader)
             self.value = None if node is None else self._build(node, ())
+        except HostileYaml as error:
+            place = f"{file}: not valid YAML" if error.line is None else f"{file}:{error.line}"
+            raise UsageError(f"{place}: {error}") from None
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             raise UsageError(f"{file}:{line}: not valid YAML: {error.problem}") from None

@@ -116,14 +116,26 @@ def newest_checkpoint(out: str, echo: Callable[[str], None]) -> Checkpoint:
 
     Raises UsageError when there is none.
     """
+
+    def pass_over(_: Checkpoint, error: RunError) -> None:
+        echo(f"warning: {error}: the one before it is taken")
+
+    found = _newest_whole(out, pass_over)
+    if found is None:
+        raise UsageError(f"{out}: has no checkpoint yet: train it first (corpusmill train)")
+    return found
+
+
+def _newest_whole(out: str, damaged: Callable[[Checkpoint, RunError], None]) -> Checkpoint | None:
+    """The newest that is whole, if any; `damaged` gets those that are newer, and why."""
     for checkpoint in reversed(list_checkpoints(out)):
         try:
             _whole_record(checkpoint)
         except RunError as error:
-            echo(f"warning: {error}: the one before it is taken")
+            damaged(checkpoint, error)
             continue
         return checkpoint
-    raise UsageError(f"{out}: has no checkpoint yet: train it first (corpusmill train)")
+    return None
 
 
 def resume(
@@ -137,7 +149,12 @@ def resume(
 
     A damaged one is removed with a warning, and the one before it is taken. All processes call it.
     """
-    checkpoint = world.agreed(_newest_or_none(out, echo) if world.first else None)
+
+    def remove(damaged: Checkpoint, error: RunError) -> None:
+        echo(f"warning: {error}; it is removed, and training goes on from the one before it")
+        remove_checkpoint(damaged)
+
+    checkpoint = world.agreed(_newest_whole(out, remove) if world.first else None)
     if checkpoint is None:
         return 0
     if any(name.startswith(OPTIMIZER) for name in _stored(checkpoint)):
@@ -146,18 +163,6 @@ def resume(
     _load(checkpoint, tensors_of(model, optimizer))
     echo(f"going on from checkpoint {checkpoint.path} (step {checkpoint.step})")
     return checkpoint.step
-
-
-def _newest_or_none(out: str, echo: Callable[[str], None]) -> Checkpoint | None:
-    for checkpoint in reversed(list_checkpoints(out)):
-        try:
-            _whole_record(checkpoint)
-        except RunError as error:
-            echo(f"warning: {error}; it is removed, and training goes on from the one before it")
-            remove_checkpoint(checkpoint)
-            continue
-        return checkpoint
-    return None
 
 
 def remove_checkpoint(checkpoint: Checkpoint) -> None:

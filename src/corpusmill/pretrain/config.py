@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from corpusmill import storage
 from corpusmill.errors import UsageError, one_of
+from corpusmill.plain_yaml import refuse_hostile
 
 FILE_BYTES = 1 << 20
 """Settings are written by hand; a larger file is something else."""
@@ -248,17 +249,9 @@ def _read_file(path: str) -> tuple[dict[str, Any], dict[str, str]]:
 def _parse(text: str) -> tuple[Any, yaml.Node | None]:
     """The value of a YAML text, and its nodes, which know their lines.
 
-    Raises yaml.YAMLError or ValueError. Anchors are refused: a few lines of aliases can stand for
-    more values than there is memory, or for a group that contains itself.
+    Raises yaml.YAMLError or ValueError.
     """
-    depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            raise ValueError("nested too deeply")
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise ValueError("anchors and aliases are not allowed")
+    refuse_hostile(text, MAX_DEPTH)
     return yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
 
 

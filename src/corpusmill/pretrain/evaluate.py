@@ -15,6 +15,7 @@ from corpusmill.pretrain.parallel import World
 from corpusmill.tokenize.batches import stream_of
 from corpusmill.tokenize.dataset import Tensors, as_tensors
 from corpusmill.tokenize.order import Rows
+from corpusmill.tokenize.pretokens import byte_letters
 from corpusmill.tokenize.rows import IGNORED, RowReader
 from corpusmill.tokenize.shards import SplitTokens
 from corpusmill.tokenize.vocabulary import Vocabulary
@@ -152,12 +153,9 @@ def token_contents(vocabulary: Vocabulary) -> list[bytes]:
     """The bytes of text that each token of a byte-level vocabulary stands for, by its number.
 
     Nothing for special ones, and for numbers that no token has. Added tokens are plain text; those
-    of the model are spelled in GPT-2's alphabet, a character for each byte (Radford et al. 2019).
+    of the model are spelled with a letter for each byte.
     """
-    visible = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(0x100) if byte not in visible]
-    spelled = {chr(byte): byte for byte in visible}
-    spelled |= {chr(0x100 + place): byte for place, byte in enumerate(others)}
+    spelled = {letter: byte for byte, letter in enumerate(byte_letters())}
     tokenizer = vocabulary.tokenizer()
     contents = [b""] * vocabulary.size
     for token, number in tokenizer.get_vocab(with_added_tokens=False).items():

@@ -7,11 +7,9 @@ import pyarrow as pa
 import torch
 
 from corpusmill.errors import UsageError
-from corpusmill.pretrain.checkpoint import newest_checkpoint, read_checkpoint
-from corpusmill.pretrain.config import ModelSettings
+from corpusmill.pretrain.checkpoint import newest_checkpoint
 from corpusmill.pretrain.device import deterministic
-from corpusmill.pretrain.model import Decoder
-from corpusmill.pretrain.scoring import trained_vocabulary
+from corpusmill.pretrain.scoring import trained_decoder, trained_vocabulary
 from corpusmill.tokenize.encode import Encoder
 from corpusmill.tokenize.order import Int64Array
 
@@ -46,16 +44,7 @@ def generate(
     if not prompt.isascii() and prompt != prompt.encode(errors="replace").decode():
         raise UsageError("prompt: is not valid UTF-8")
     vocabulary = trained_vocabulary(train)
-    checkpoint = newest_checkpoint(train, echo)
-    state = read_checkpoint(checkpoint)
-    context = int(state["settings"]["context"])
-    model = Decoder(
-        ModelSettings.model_validate(state["settings"]["model"]),
-        vocab_size=vocabulary.size,
-        context=context,
-    )
-    model.load_state_dict(state["model"])
-    model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    model, context = trained_decoder(newest_checkpoint(train, echo), vocabulary)
     encoder = Encoder(vocabulary)
     begun: Int64Array = encoder.encode(pa.array([prompt], pa.large_string())).values.to_numpy()
     # a document begins after an end-of-text token; the prompt's own end is to be found out

@@ -167,15 +167,15 @@ class _Training:
         self.batches, self.world, self.echo = batches, world, echo
         manifest = batches.split_tokens.manifest
         torch.manual_seed(settings.seed)
+        vocab_size = manifest.tokenizer.vocab_size
         self.model = Decoder(
             settings.model,
-            vocab_size=manifest.tokenizer.vocab_size,
+            vocab_size=vocab_size,
             context=settings.context,
             attention=settings.attention,
         ).to(world.device)
         self.model.recompute = settings.recompute
         self.parameters = count_parameters(self.model)
-        vocab_size = manifest.tokenizer.vocab_size
         self.flops = training_flops(settings.model, vocab_size, settings.context)
         self.peak = find_peak(settings, world.device)
         self.validation = None

@@ -69,6 +69,25 @@ def trained_vocabulary(train: str) -> Vocabulary:
     return vocabulary
 
 
+def trained_decoder(checkpoint: Checkpoint, vocabulary: Vocabulary) -> tuple[Decoder, int]:
+    """The model of a checkpoint, on CUDA where there is one, ready to predict, and its context.
+
+    Raises RunError for a checkpoint that is damaged or does not fit.
+    """
+    state = read_checkpoint(checkpoint)
+    context = int(state["settings"]["context"])
+    model = Decoder(
+        ModelSettings.model_validate(state["settings"]["model"]),
+        vocab_size=vocabulary.size,
+        context=context,
+    )
+    try:
+        model.load_state_dict(state["model"])
+    except RuntimeError:
+        raise RunError(f"{checkpoint.path}: is of another model than it says") from None
+    return model.to("cuda" if torch.cuda.is_available() else "cpu").eval(), context
+
+
 def token_bytes(vocabulary: Vocabulary) -> Int64Array:
     """UTF-8 bytes of each token, at least 1; shape [V]. Exact for byte-level vocabularies."""
     from tokenizers import pre_tokenizers
@@ -99,21 +118,10 @@ class DocumentScorer:
 
     def __init__(self, checkpoint: Checkpoint, vocabulary: Vocabulary) -> None:
         """Load the weights; raises RunError for a checkpoint that is damaged or does not fit."""
-        state = read_checkpoint(checkpoint)
-        self.context = int(state["settings"]["context"])
+        self._model, self.context = trained_decoder(checkpoint, vocabulary)
         self.end_of_text = vocabulary.end_of_text
         self._token_bytes = token_bytes(vocabulary)
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        model = Decoder(
-            ModelSettings.model_validate(state["settings"]["model"]),
-            vocab_size=vocabulary.size,
-            context=self.context,
-        )
-        try:
-            model.load_state_dict(state["model"])
-        except RuntimeError:
-            raise RunError(f"{checkpoint.path}: is of another model than it says") from None
-        self._model = model.to(self._device).eval()
+        self._device = self._model.cos.device
 
     def score(self, tokens: Int64Array, offsets: Int64Array, n_bytes: Int64Array) -> FloatArray:
         """Nats per byte, shape [documents]; NaN for a document without text.

@@ -45,7 +45,7 @@ from corpusmill.tokenize.splits import (
     VALIDATION,
     ShardPlan,
     plan_shards,
-    split_of,
+    split_at,
     split_positions,
 )
 from corpusmill.tokenize.vocabulary import (
@@ -323,6 +323,7 @@ class _Encode:
 
         def encode(batch: pa.RecordBatch) -> pa.RecordBatch:
             original = pc.coalesce(batch.column("augmented_from"), batch.column("id"))
+            positions = split_positions(original, self.seed)
             return pa.RecordBatch.from_arrays(
                 [
                     batch.column("id"),
@@ -330,8 +331,8 @@ class _Encode:
                     batch.column("source"),
                     pa.array(byte_lengths(batch.column("text"))),
                     original,
-                    pa.array(split_of(original, self.seed, dict(self.split)).tolist(), pa.string()),
-                    pa.array(split_positions(original, self.seed)),
+                    pa.array(split_at(positions, dict(self.split)).tolist(), pa.string()),
+                    pa.array(positions),
                     batch.column("kind"),
                     batch.column("language"),
                     count_words(batch.column("text")),

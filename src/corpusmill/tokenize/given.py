@@ -12,7 +12,7 @@ from typing import Any
 
 from corpusmill import storage
 from corpusmill.errors import UsageError
-from corpusmill.tokenize.pretokens import PATTERNS, PatternName, pretokenizer
+from corpusmill.tokenize.pretokens import PATTERNS, PatternName, byte_letters, pretokenizer
 
 LARGEST_FILE = 128 << 20
 """Bytes of a vocabulary's file; that of Gemma, with 262,144 tokens, has 33 MB."""
@@ -148,7 +148,7 @@ def _tiktoken(
             f"set `pattern` to one of {', '.join(PATTERNS)}"
         )
     end = known[1] if known and known[1] not in ranks.values() else max(ranks.values()) + 1
-    letters = _byte_letters()
+    letters = byte_letters()
 
     def spelled(token: bytes) -> str:
         return "".join(letters[byte] for byte in token)
@@ -222,13 +222,6 @@ def _parts(token: bytes, ranks: dict[bytes, int], limit: int) -> list[bytes]:
         i = pairs.index(best)
         parts[i : i + 2] = [parts[i] + parts[i + 1]]
     return parts
-
-
-def _byte_letters() -> list[str]:
-    """The letter that stands for each byte in a byte-level tokenizer.json (GPT-2's table)."""
-    plain = {*range(33, 127), *range(161, 173), *range(174, 256)}
-    others = iter(range(256, 512))
-    return [chr(byte) if byte in plain else chr(next(others)) for byte in range(256)]
 
 
 def _special(content: str, number: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ Within a stream the order is a keyed permutation, another one for each pass thro
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -145,7 +145,7 @@ def _phases(
                 break
             phase = _phase(first, drawn, names, held, left)
             if until is not None and first + phase.rows > until:
-                phase = _shortened(phase, until - first)
+                phase = replace(phase, rows=until - first)
             phases.append(phase)
             after = phase.drawn_at(np.array([phase.rows]))[0]
             left -= after - drawn
@@ -173,9 +173,3 @@ def _phase(
         periods, last = divmod(int(left[stream]) - 1, len(mine))
         lengths.append(periods * len(turns) + int(mine[last]) + 1)
     return Phase(first=first, rows=min(lengths), turns=turns, counts=counts, drawn=drawn)
-
-
-def _shortened(phase: Phase, rows: int) -> Phase:
-    return Phase(
-        first=phase.first, rows=rows, turns=phase.turns, counts=phase.counts, drawn=phase.drawn
-    )

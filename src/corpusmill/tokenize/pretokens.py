@@ -92,3 +92,13 @@ def _without_offsets(content: Any) -> Any:
     if isinstance(content, dict):
         return {k: _without_offsets(v) for k, v in content.items() if k != "trim_offsets"}
     return [_without_offsets(v) for v in content] if isinstance(content, list) else content
+
+
+def byte_letters() -> list[str]:
+    """The letter that stands for each byte in a byte-level tokenizer.json.
+
+    GPT-2's table (Radford et al. 2019).
+    """
+    plain = {*range(33, 127), *range(161, 173), *range(174, 256)}
+    others = iter(range(256, 512))
+    return [chr(byte) if byte in plain else chr(next(others)) for byte in range(256)]

@@ -28,7 +28,14 @@ def split_positions(originals: pa.Array | pa.ChunkedArray, seed: int) -> npt.NDA
 def split_of(
     originals: pa.Array | pa.ChunkedArray, seed: int, fractions: Mapping[str, float]
 ) -> npt.NDArray[np.str_]:
-    """The name of each document's split, shape [documents].
+    """The name of each document's split, shape [documents]; `split_at` its position."""
+    return split_at(split_positions(originals, seed), fractions)
+
+
+def split_at(
+    positions: npt.NDArray[np.float64], fractions: Mapping[str, float]
+) -> npt.NDArray[np.str_]:
+    """The name of the split at each position, shape [documents].
 
     `fractions` sum to 1. The others take the positions from 0 upwards, by name, and train the rest:
     a document never changes sides when documents are added, and a larger validation share only
@@ -37,8 +44,7 @@ def split_of(
     """
     names = [*sorted(name for name in fractions if name != TRAIN), TRAIN]
     bounds = np.cumsum([fractions[name] for name in names[:-1]])
-    position = split_positions(originals, seed)
-    return np.array(names)[np.searchsorted(bounds, position, side="right")]
+    return np.array(names)[np.searchsorted(bounds, positions, side="right")]
 
 
 @dataclass(frozen=True, kw_only=True)
