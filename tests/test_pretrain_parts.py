@@ -77,6 +77,8 @@ def test_overrides_win_over_the_file_and_reach_the_model(tmp_path: Path) -> None
     settings = read_settings(str(path), ["steps=9", "model.width=64", "learning_rate=1e-2"])
     assert (settings.steps, settings.batch, settings.learning_rate) == (9, 3, 0.01)
     assert (settings.model.layers, settings.model.width) == (2, 64)
+    settings = read_settings(str(path), ["model={width: 64}", "model={heads: 2}"])
+    assert (settings.model.layers, settings.model.width, settings.model.heads) == (2, 64, 2)
     assert read_settings(None, []) == Settings()
 
 
@@ -89,6 +91,13 @@ def test_overrides_win_over_the_file_and_reach_the_model(tmp_path: Path) -> None
         (["steps=1", "steps.more=1"], "'steps' is not a group of settings"),
         (["learning_rate=.nan"], "--set learning_rate=.nan: "),
         (["model=3"], "--set model=3: "),
+        (["steps=yes"], "--set steps=yes: true, false and YAML's yes, no, on and off are no value"),
+        (["learning_rate=on"], "--set learning_rate=on: true, false and YAML's yes, no, on and "),
+        (["model.window=true"], "--set model.window=true: true, false and YAML's yes, no, on and "),
+        (["country=NO"], "--set country=NO: true, false and YAML's yes, no, on and off are no "),
+        (["compile=1"], "--set compile=1: must be true or false"),
+        (["model.qk_norm=null"], "--set model.qk_norm=null: must be true or false"),
+        (["model={layers: 2, layers: 3}"], "'layers' stands twice, the second time in line 1"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(overrides: list[str], message: str) -> None:
@@ -105,6 +114,14 @@ def test_a_settings_file_that_is_none_is_refused(content: bytes, tmp_path: Path)
         read_settings(str(path), [])
     with pytest.raises(UsageError, match=r"absent\.yaml: cannot be read"):
         read_settings(str(tmp_path / "absent.yaml"), [])
+
+
+@pytest.mark.parametrize("content", ["steps: 10\nsteps: 20\n", "model:\n  heads: 2\n  heads: 4\n"])
+def test_a_setting_that_stands_twice_in_a_file_is_refused(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "train.yaml"
+    path.write_text(content)
+    with pytest.raises(UsageError, match=r"train\.yaml: .* stands twice, the second time in line"):
+        read_settings(str(path), [])
 
 
 def test_the_page_about_training_lists_the_settings_as_they_are(repo_root: Path) -> None:

@@ -2,13 +2,13 @@
 
 import importlib.util
 import json
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.cost import grows_linearly
 
 from corpusmill.errors import UsageError
 from corpusmill.privacy import ner_rampart, ner_spacy
@@ -271,15 +271,7 @@ BAIT = (
 @pytest.mark.parametrize("bait", BAIT)
 def test_bait_costs_linear_time(rules: NameFinder, bait: str) -> None:
     rules.find("warm up", "en")
-
-    def seconds(size: int) -> float:
-        text = (bait * size)[:size]
-        began = time.process_time()
-        rules.find(text, "en")
-        return time.process_time() - began
-
-    small = min(seconds(5_000) for _ in range(2))
-    assert seconds(40_000) < 8 * 4 * small + 0.2  # quadratic: 64 times
+    assert grows_linearly(lambda size: rules.find((bait * size)[:size], "en"), 5_000)
 
 
 def test_a_megabyte_without_spaces_reaches_no_model() -> None:
