@@ -143,6 +143,13 @@ def test_a_curriculum_changes_the_proportions_at_its_boundaries() -> None:
     assert len(set(rows)) == len(rows)
 
 
+def test_an_epoch_ends_with_the_curriculum_where_nothing_comes_after_it() -> None:
+    phase = MixturePhase(tokens=6 * CONTEXT, weights={"crawl": 1})
+    mixture = Mixture(weights={}, max_repetitions=4, curriculum=(phase,))
+    order = order_of({"crawl": 100}, mixture)
+    assert order.epoch_rows == 6
+
+
 def test_a_source_without_tokens_leaves_its_turns_to_the_others() -> None:
     order = order_of(
         {"crawl": 5, "shelf": 7},

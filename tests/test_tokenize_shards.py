@@ -26,8 +26,10 @@ from corpusmill import storage
 from corpusmill.errors import MillError, RunError, UsageError
 from corpusmill.tokenize.batches import TokenBatches
 from corpusmill.tokenize.encode import Encoder
+from corpusmill.tokenize.forget import forget_in_shards
 from corpusmill.tokenize.manifest import (
     Mixture,
+    MixturePhase,
     build_manifest,
     read_manifest,
     write_manifest,
@@ -132,6 +134,16 @@ def test_verify_finds_a_flipped_bit_in_a_file_beside_the_shards(tmp_path: Path) 
     assert verify_shards(str(tmp_path)) == [f"{path}: its checksum is not that of the manifest"]
     path.unlink()
     assert verify_shards(str(tmp_path)) == [f"{path}: is missing"]
+
+
+def test_verify_finds_a_flipped_bit_that_changes_no_value_of_the_manifest(tmp_path: Path) -> None:
+    tables = {"train": token_documents({"a": [3], "b": [4]}, small_vocabulary())}
+    mixture = Mixture(weights={"a": 1e-05, "b": 1}, max_repetitions=2)
+    write_folder(tmp_path, tables, small_vocabulary(), mixture=mixture)
+    manifest = tmp_path / "manifest.json"
+    assert verify_shards(str(tmp_path)) == []
+    manifest.write_bytes(manifest.read_bytes().replace(b"1e-05", b"1E-05"))
+    assert verify_shards(str(tmp_path)) == [f"{manifest}: is not as it was written"]
 
 
 def test_verify_finds_missing_and_unknown_files(tmp_path: Path) -> None:
@@ -280,6 +292,28 @@ def test_every_document_is_in_one_shard_however_parts_are_cut(
     for rows in divided.values():
         assert sum(documents[row] for row in rows[:-1]) < shard_tokens
     assert shards([documents]) == divided
+
+
+def test_a_mixture_of_which_only_the_curriculum_is_left_is_kept() -> None:
+    first = MixturePhase(tokens=64, weights={"a": 1, "b": 1})
+    mixture = Mixture(weights={"c": 1}, max_repetitions=2, curriculum=(first,))
+    left = mixture.limited_to({"a", "z"})
+    assert left is not None
+    assert left.weights == {}
+    assert [phase.weights for phase in left.curriculum] == [{"a": 1}]
+    assert mixture.limited_to({"z"}) is None
+
+
+def test_forgetting_all_that_a_mixture_names_does_not_let_training_take_the_rest(
+    tmp_path: Path,
+) -> None:
+    tables = {"train": token_documents({"a": [30], "b": [40]}, small_vocabulary())}
+    mixture = Mixture(weights={"a": 1}, max_repetitions=2)
+    manifest = write_folder(tmp_path, tables, small_vocabulary(), mixture=mixture)
+    ids = storage.read_ipc(str(tmp_path / manifest.shards[0].name)).column("id")[:1]
+    assert forget_in_shards(str(tmp_path), ids.combine_chunks()) == 1
+    with pytest.raises(UsageError, match="none of the sources of the mixture"):
+        TokenBatches(str(tmp_path), context=8, batch=1)
 
 
 def test_a_mixture_is_kept_in_the_manifest(tmp_path: Path) -> None:

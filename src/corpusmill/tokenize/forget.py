@@ -43,7 +43,10 @@ def forget_in_shards(folder: str, ids: pa.Array) -> int:
     if tuple(shards) == manifest.shards:
         return 0
     changed = len(set(manifest.shards) - set(shards))
-    mixture = manifest.mixture and manifest.mixture.limited_to(training_sources(shards))
+    mixture = manifest.mixture
+    if mixture is not None:
+        # with nothing left of it training is to refuse, and not to take what it left out
+        mixture = mixture.limited_to(training_sources(shards)) or mixture
     write_manifest(
         folder, build_manifest(manifest.seed, vocabulary, shards, mixture, manifest.files)
     )

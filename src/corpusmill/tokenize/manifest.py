@@ -1,7 +1,7 @@
 """What manifest.json says of a folder of token shards; the file is checksummed by itself."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from typing import Annotated, Any, Literal, TypeVar
 
 import xxhash
@@ -80,16 +80,15 @@ class SourceTotals(_Record):
     tokens: Count
 
 
-Weights = Annotated[
-    dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]], Field(min_length=1)
-]
+Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Weights = Annotated[dict[str, Weight], Field(min_length=1)]
 """Source -> weight, on any scale. A source that is not named is not trained on."""
 
 
 class MixturePhase(_Record):
     """The proportions for a while."""
 
-    tokens: int = Field(ge=1)
+    tokens: int = Field(ge=1, le=1 << 60)
     """For how long, rounded to whole sequences."""
     weights: Weights
 
@@ -97,11 +96,11 @@ class MixturePhase(_Record):
 class Mixture(_Record):
     """In which proportions training sees the sources."""
 
-    weights: Weights
-    """After the phases of the curriculum, if there are any."""
-    max_repetitions: float = Field(ge=1, allow_inf_nan=False)
+    weights: dict[str, Weight]
+    """After the phases of the curriculum, if there are any; empty: nothing comes after them."""
+    max_repetitions: float = Field(ge=1, le=1000, allow_inf_nan=False)
     """How often an epoch may go through a source; after that the others take its turns."""
-    budgets: dict[str, Annotated[int, Field(ge=1)]] = {}
+    budgets: dict[str, Annotated[int, Field(ge=1, le=1 << 60)]] = {}
     """Source -> the tokens that an epoch may take of it, if they are fewer."""
     curriculum: tuple[MixturePhase, ...] = ()
     """What comes first, in this order."""
@@ -110,14 +109,14 @@ class Mixture(_Record):
         """The sources that are trained on."""
         return {*self.weights, *(source for phase in self.curriculum for source in phase.weights)}
 
-    def limited_to(self, sources: Collection[str]) -> "Mixture | None":
-        """The same proportions of these sources only; None if nothing is left for the end."""
+    def limited_to(self, sources: Set[str]) -> "Mixture | None":
+        """The same proportions of these sources only; None if it names none of them."""
         curriculum = [
             phase.model_copy(update={"weights": _those(phase.weights, sources)})
             for phase in self.curriculum
         ]
         weights = _those(self.weights, sources)
-        if not weights:
+        if not sources & self.named():
             return None
         return self.model_copy(
             update={

@@ -20,6 +20,7 @@ from corpusmill.document import one_chunk
 from corpusmill.errors import MillError, RunError, UsageError
 from corpusmill.tokenize.manifest import (
     FORMAT,
+    MANIFEST_FILE,
     TOKENIZER_FILE,
     Manifest,
     ShardInfo,
@@ -270,6 +271,11 @@ def verify_shards(folder: str) -> list[str]:
     """
     manifest = read_manifest(folder)
     found = []
+    written = storage.read_bytes(storage.join(folder, MANIFEST_FILE))
+    as_written = json.dumps(json.loads(written), indent=1, ensure_ascii=False) + "\n"
+    if written != as_written.encode():
+        # the same content: its own checksum cannot tell 1E-05 from 1e-05
+        found.append(f"{storage.join(folder, MANIFEST_FILE)}: is not as it was written")
     tokenizer = storage.join(folder, manifest.tokenizer.file)
     if not storage.exists(tokenizer):
         found.append(f"{tokenizer}: is missing")
