@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpusmill.errors import UsageError
@@ -15,7 +16,7 @@ from corpusmill.tokenize.manifest import Mixture, MixturePhase
 from corpusmill.tokenize.order import WHOLE, Int64Array, TrainingOrder
 from corpusmill.tokenize.packing import Segments
 from corpusmill.tokenize.permutation import permute
-from corpusmill.tokenize.turns import FINEST_SHARE, shares_of, turns_of
+from corpusmill.tokenize.turns import BLOCK, LEAST_FINENESS, Turns, shares_of
 
 CONTEXT = 16
 
@@ -49,6 +50,7 @@ def drawn(order: TrainingOrder, count: int, first: int = 0) -> list[tuple[str, i
     ]
 
 
+@settings(deadline=None)
 @given(st.integers(1, 3000), st.text())
 def test_a_permutation_takes_every_place_once(size: int, key: str) -> None:
     places = permute(np.arange(size), size, key)
@@ -76,22 +78,71 @@ def test_without_a_mixture_an_epoch_takes_every_row_once_and_the_next_in_another
     assert first != second
 
 
+def chairmen(shares: list[int], count: int) -> list[int]:
+    """Tijdeman's algorithm as it is written down."""
+    period, slack = sum(shares), max(1, 2 * len(shares) - 2)
+    taken = [0] * len(shares)
+    turns = []
+    for n in range(1, count + 1):
+        room = [i for i, s in enumerate(shares) if n * s - taken[i] * period >= period / slack]
+        room = room if len(shares) > 1 else [0]
+        best = min(room, key=lambda i: Fraction(slack - 1 + slack * taken[i], shares[i]))
+        taken[best] += 1
+        turns.append(best)
+    return turns
+
+
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=7))
-def test_every_prefix_of_turns_has_its_shares_to_within_one(shares: list[int]) -> None:
-    turns = turns_of(shares_of({str(n): share for n, share in enumerate(shares)}))
+def test_turns_are_tijdemans_and_every_prefix_has_its_shares_to_within_one(
+    weights: list[int],
+) -> None:
+    shares = shares_of(weights, 1000)
+    period = sum(shares)
+    turns, before = Turns(shares, 10**6).at(np.arange(2 * period))
+    assert turns.tolist() == chairmen(shares, 2 * period)
     counts = np.cumsum(turns[:, None] == np.arange(len(shares)), axis=0)
-    wanted = np.arange(1, len(turns) + 1)[:, None] * np.array(shares) / sum(shares)
+    wanted = np.arange(1, len(turns) + 1)[:, None] * np.array(shares) / period
     assert (np.abs(counts - wanted) < 1 - 1e-9).all()
-    assert np.allclose(counts[-1], wanted[-1])
+    assert np.array_equal(before, counts[np.arange(len(turns)), turns] - 1)
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        [0.1234567, 0.7654321, 0.3141593],
+        [1234567891, 23456789, 345679, 17],
+        [0.001 * n + 1 / n**3 for n in range(1, 24)],
+        [1.0, 1e-9],
+    ],
+)
+def test_odd_weights_are_kept_in_every_prefix_of_a_long_epoch(weights: list[float]) -> None:
+    count = 250_000
+    turns, _ = Turns(shares_of(weights, count), count).at(np.arange(count))
+    n = np.arange(1, count + 1)
+    for i, weight in enumerate(weights):
+        assert np.abs(np.cumsum(turns == i) - n * (weight / sum(weights))).max() < 1
+
+
+def test_turns_can_be_counted_and_found_at_any_place() -> None:
+    shares = shares_of([0.1234567, 0.7654321, 0.3141593], 40_000)
+    turns = Turns(shares, 40_000)
+    members, before = turns.at(np.arange(40_000))
+    for number in (0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, 39_999):
+        assert turns.taken(number).tolist() == np.bincount(members[:number], minlength=3).tolist()
+        assert turns.place(int(members[number]), int(before[number])) == number
+    assert turns.place(0, 10**6) is None
+    scattered = np.array([39_999, 3, BLOCK, 20_000, 3])
+    assert turns.at(scattered)[1].tolist() == before[scattered].tolist()
 
 
 def test_shares_are_exact_for_decimals_and_never_zero() -> None:
-    assert shares_of({"a": 0.6, "b": 0.3, "c": 0.1}) == [6, 3, 1]
-    assert shares_of({"a": 1.0, "b": 2.0}) == [1, 2]
-    fine = shares_of({"a": 0.123456789, "b": 1.987654321, "c": 1e-9})
-    assert sum(fine) == FINEST_SHARE
+    assert shares_of([0.6, 0.3, 0.1], 10) == [6, 3, 1]
+    assert shares_of([1.0, 2.0], 10) == [1, 2]
+    fine = shares_of([0.123456789, 1.987654321, 1e-9], 10)
+    assert sum(fine) == LEAST_FINENESS
     assert fine[2] == 1
-    assert fine[0] / FINEST_SHARE == pytest.approx(0.123456789 / 2.11111111, abs=2e-5)
+    assert fine[0] / LEAST_FINENESS == pytest.approx(0.123456789 / 2.11111111, abs=2e-5)
 
 
 @pytest.mark.parametrize("repetitions", [1.0, 2.0, 2.5])
@@ -107,8 +158,7 @@ def test_a_mixture_is_exact_in_every_prefix_until_a_source_runs_out(repetitions:
     # the source that runs out first leaves its turns to the others, in their proportion
     count = Counter(name for name, _ in epoch)
     assert count == {name: int(repetitions * held) for name, held in rows.items()}
-    gone = order.phases[1].turns
-    assert len(np.unique(gone)) == 2
+    assert len(order.phases[1].members) == 2
     times = Counter(epoch)
     assert max(times.values()) == -(-repetitions // 1)
     assert min(times.values()) == repetitions // 1

@@ -9,7 +9,7 @@ Within a stream the order is a keyed permutation, another one for each pass thro
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -19,7 +19,7 @@ from corpusmill.errors import UsageError
 from corpusmill.tokenize.manifest import Mixture
 from corpusmill.tokenize.packing import Segments
 from corpusmill.tokenize.permutation import permute
-from corpusmill.tokenize.turns import shares_of, turns_of
+from corpusmill.tokenize.turns import Turns, shares_of
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -49,17 +49,23 @@ class Phase:
     first: int
     """Of its rows in the epoch."""
     rows: int
-    turns: Int64Array
-    """The stream whose turn it is, over one period; shape [period]."""
-    counts: Int64Array
-    """How often each stream had its turn among the first n of a period; [period + 1, streams]."""
+    members: Int64Array
+    """The streams that take turns."""
+    turns: Turns
+    """Of the members, by their index."""
     drawn: Int64Array
     """Rows of each stream that the phases before have drawn; shape [streams]."""
 
-    def drawn_at(self, within: Int64Array) -> Int64Array:
-        """Rows of each stream drawn in the epoch before row `within` of the phase; [n, streams]."""
-        periods, rest = np.divmod(within, len(self.turns))
-        drawn: Int64Array = self.drawn + periods[:, None] * self.counts[-1] + self.counts[rest]
+    def at(self, within: Int64Array) -> tuple[Int64Array, Int64Array]:
+        """Whose these rows of the phase are, and how many of that stream the epoch drew before."""
+        member, before = self.turns.at(within)
+        streams = self.members[member]
+        return streams, self.drawn[streams] + before
+
+    def drawn_after(self) -> Int64Array:
+        """Rows of each stream that the epoch has drawn at the end of the phase."""
+        drawn = self.drawn.copy()
+        drawn[self.members] += self.turns.taken(self.rows)
         return drawn
 
 
@@ -85,7 +91,7 @@ class TrainingOrder:
         last = self.phases[-1]
         self.epoch_rows = last.first + last.rows
         """Rows after which the order begins anew."""
-        self.drawn = last.drawn_at(np.array([last.rows]))[0]
+        self.drawn = last.drawn_after()
         """Rows of each stream in an epoch; shape [streams]."""
         if self.epoch_rows < batch:
             raise UsageError(
@@ -106,10 +112,7 @@ class TrainingOrder:
         for number in np.unique(phase_of).tolist():
             phase = self.phases[number]
             mine = phase_of == number
-            inside = within[mine] - phase.first
-            turns = phase.turns[inside % len(phase.turns)]
-            streams[mine] = turns
-            drawn[mine] = phase.drawn_at(inside)[np.arange(len(turns)), turns]
+            streams[mine], drawn[mine] = phase.at(within[mine] - phase.first)
         drawn += epochs * self.drawn[streams]
         passes, position = np.divmod(drawn, self._rows[streams])
         for stream, number in {*zip(streams.tolist(), passes.tolist(), strict=True)}:
@@ -143,11 +146,9 @@ def _phases(
             held = {name: w for name, w in held.items() if left[names.index(name)]}
             if not held:
                 break
-            phase = _phase(first, drawn, names, held, left)
-            if until is not None and first + phase.rows > until:
-                phase = replace(phase, rows=until - first)
+            phase = _phase(first, until, drawn, names, held, left)
             phases.append(phase)
-            after = phase.drawn_at(np.array([phase.rows]))[0]
+            after = phase.drawn_after()
             left -= after - drawn
             first, drawn = first + phase.rows, after
     if not phases:
@@ -157,19 +158,19 @@ def _phases(
 
 def _phase(
     first: int,
+    until: int | None,
     drawn: Int64Array,
     names: Sequence[str],
     weights: Mapping[str, float],
     left: Int64Array,
 ) -> Phase:
-    """Until the first of the streams with these weights has drawn all that is left to it."""
+    """Until the first of the streams with these weights has drawn all that is left to it, or to
+    row `until` of the epoch."""
     members = np.array([names.index(name) for name in weights])
-    turns = members[turns_of(shares_of(weights))]
-    counts = np.zeros((len(turns) + 1, len(names)), np.int64)
-    np.cumsum(turns[:, None] == np.arange(len(names)), axis=0, out=counts[1:])
-    lengths = []
-    for stream in members.tolist():
-        mine = np.flatnonzero(turns == stream)
-        periods, last = divmod(int(left[stream]) - 1, len(mine))
-        lengths.append(periods * len(turns) + int(mine[last]) + 1)
-    return Phase(first=first, rows=min(lengths), turns=turns, counts=counts, drawn=drawn)
+    most = int(left[members].sum())
+    if until is not None:
+        most = min(most, until - first)
+    turns = Turns(shares_of(list(weights.values()), most), most)
+    last = [turns.place(i, int(left[stream]) - 1) for i, stream in enumerate(members)]
+    rows = min((1 + place for place in last if place is not None and place < most), default=most)
+    return Phase(first=first, rows=rows, members=members, turns=turns, drawn=drawn)
