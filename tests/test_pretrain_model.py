@@ -28,6 +28,8 @@ VARIANTS: list[dict[str, object]] = [
     {"window": 5, "global_every": 2},
     {"window": 5, "kv_heads": 4, "qk_norm": True, "tied_embeddings": False},
     {"experts": 8, "experts_per_token": 2},
+    # no power of two in it: the ends of tensors go through other instructions
+    {"experts": 3, "experts_per_token": 2, "feed_forward": 33},
 ]
 
 

@@ -4,7 +4,15 @@ from collections.abc import Mapping
 from typing import Any, Literal, Self, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from corpusmill import storage
 from corpusmill.errors import UsageError, one_of
@@ -21,6 +29,18 @@ class _Settings(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        assert info.field_name is not None
+        truth = cls.model_fields[info.field_name].annotation is bool
+        if truth and not isinstance(value, bool):
+            raise ValueError("must be true or false")
+        if isinstance(value, bool) and not truth:
+            # pydantic would take them for 1 and 0
+            raise ValueError("true, false and YAML's yes, no, on and off are no value of it")
+        return value
 
 
 NORM_EPSILON = 1e-5
@@ -249,10 +269,28 @@ def _read_file(path: str) -> tuple[dict[str, Any], dict[str, str]]:
 def _parse(text: str) -> tuple[Any, yaml.Node | None]:
     """The value of a YAML text, and its nodes, which know their lines.
 
-    Raises yaml.YAMLError or ValueError.
+    Raises yaml.YAMLError or ValueError, also where a name stands twice in a group: YAML wants them
+    to be different, but its reader takes the last one and says nothing.
     """
     refuse_hostile(text, MAX_DEPTH)
-    return yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
+    value, node = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
+    _refuse_names_that_stand_twice(node)
+    return value, node
+
+
+def _refuse_names_that_stand_twice(node: yaml.Node | None) -> None:
+    if isinstance(node, yaml.SequenceNode):
+        for part in node.value:
+            _refuse_names_that_stand_twice(part)
+    if not isinstance(node, yaml.MappingNode):
+        return
+    names = set()
+    for key, value in node.value:
+        if key.value in names:
+            line = key.start_mark.line + 1
+            raise ValueError(f"{_shown(key.value)!r} stands twice, the second time in line {line}")
+        names.add(key.value)
+        _refuse_names_that_stand_twice(value)
 
 
 def _shown(text: str) -> str:
@@ -274,6 +312,9 @@ def _put(values: dict[str, Any], name: str, value: Any) -> None:
         values = values.setdefault(group, {})
         if not isinstance(values, dict):
             raise ValueError(f"{group!r} is not a group of settings")
+    before = values.get(last)
+    if isinstance(before, dict) and isinstance(value, dict):
+        value = {**before, **value}  # of a group only what is named changes
     values[last] = value
 
 

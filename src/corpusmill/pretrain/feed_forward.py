@@ -1,5 +1,7 @@
 """What a block does with each token by itself: one network for all, or a choice of experts."""
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
 from torch import Tensor, nn
@@ -7,8 +9,11 @@ from torch import Tensor, nn
 from corpusmill.pretrain.config import ModelSettings
 
 FEWEST_TOKENS = 16
-"""That an expert computes, if need be with zeros. With fewer than 8 rows MKL multiplies in another
-order: a token's result would depend on how many others its expert has."""
+"""That an expert computes, if need be with zeros, and at least PER_THREAD for each thread. MKL
+multiplies a few rows in another order (fewer than 8 with one thread, 28 with 16, 172 with 64): a
+token's result would depend on how many others its expert has."""
+
+PER_THREAD = 4
 
 
 class FeedForward(nn.Module):
@@ -52,11 +57,32 @@ class Experts(nn.Module):
             likely = scores.softmax(dim=1).view(*x.shape[:2], -1).mean(dim=1)
             imbalance = len(self.experts) * (used * likely).sum(dim=1)
         mixed = torch.zeros_like(tokens)
-        for number, network in enumerate(self.experts):
-            token, place = torch.where(expert == number)
-            # an expert that nobody chose takes part as well: all ranks must have its gradient
-            missing = max(0, FEWEST_TOKENS - len(token))
-            result = network(F.pad(tokens[token], (0, 0, 0, missing)))[: len(token)]
-            result = result * weights[token, place, None]
+        networks = cast("list[FeedForward]", list(self.experts))
+        taken = [torch.where(expert == number) for number in range(len(networks))]
+        # an expert that nobody chose takes part as well: all ranks must have its gradient
+        inputs = [_padded(tokens[token]) for token, _ in taken]
+        gates = torch.cat(
+            [
+                network.gate(some)[: len(token)]
+                for network, some, (token, _) in zip(networks, inputs, taken, strict=True)
+            ]
+        )
+        # By token, then by expert again: the last few numbers of a tensor, or of a thread's share,
+        # go through another exponential than the others. Where a token stands must not depend on
+        # what the others chose.
+        order = torch.cat([token * self.chosen + place for token, place in taken])
+        gates = F.silu(gates.index_select(0, order.argsort())).index_select(0, order)
+        opened = torch.split(gates, [len(token) for token, _ in taken])
+        for network, some, gate, (token, place) in zip(
+            networks, inputs, opened, taken, strict=True
+        ):
+            inner = gate * network.up(some)[: len(token)]
+            result = network.out(_padded(inner))[: len(token)] * weights[token, place, None]
             mixed = mixed.index_add(0, token, result.to(mixed.dtype))
         return mixed.view_as(x), imbalance
+
+
+def _padded(rows: Tensor) -> Tensor:
+    """With zeros below, so that there are enough to be multiplied as any number of rows is."""
+    fewest = max(FEWEST_TOKENS, PER_THREAD * torch.get_num_threads())
+    return F.pad(rows, (0, 0, 0, max(0, fewest - len(rows))))
