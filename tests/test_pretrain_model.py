@@ -28,8 +28,6 @@ VARIANTS: list[dict[str, object]] = [
     {"window": 5, "global_every": 2},
     {"window": 5, "kv_heads": 4, "qk_norm": True, "tied_embeddings": False},
     {"experts": 8, "experts_per_token": 2},
-    # no power of two in it: the ends of tensors go through other instructions
-    {"experts": 3, "experts_per_token": 2, "feed_forward": 33},
 ]
 
 
@@ -285,6 +283,18 @@ def test_experts_that_few_tokens_chose_give_the_same_bits_as_those_that_many_did
     whole, _ = layer(x)
     for length in (1, 3, 9):
         assert torch.equal(layer(x[:, :length])[0], whole[:, :length])
+
+
+def test_what_others_chose_changes_no_bit_where_rows_end_between_instructions() -> None:
+    layer = Experts(settings_of(experts=3, experts_per_token=2, feed_forward=33))
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter *= 4
+    for seed in range(20):
+        torch.manual_seed(seed)
+        x = torch.randn(1, 120, 64)
+        other = torch.cat((torch.randn(1, 60, 64), x[:, 60:]), dim=1)
+        assert torch.equal(layer(x)[0][:, 60:], layer(other)[0][:, 60:])
 
 
 @pytest.mark.parametrize("preset", PRESETS)
