@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 import torch
 import zstandard
-from tests.shard_folders import real_texts, small_vocabulary, write_real_folder
+from tests.shard_folders import (
+    real_texts,
+    small_vocabulary,
+    text_documents,
+    write_folder,
+    write_real_folder,
+)
 
 from corpusmill import storage
 from corpusmill.errors import UsageError
@@ -60,6 +66,7 @@ def unpacked(path: Path) -> bytes:
 def test_megatrons_index_leads_to_every_document(shards: Path, tmp_path: Path) -> None:
     _, files, documents = export(str(shards), "megatron", str(tmp_path))
     assert (files, documents) == (5, 5)
+    assert len([path for path in tmp_path.iterdir() if path.name[0] != "."]) == files
     data = (tmp_path / "train.idx").read_bytes()
     assert data[:9] == b"MMIDIDX\x00\x00"
     version, code, sequences, bounds = struct.unpack_from("<QBQQ", data, 9)
@@ -80,7 +87,8 @@ def test_megatrons_index_leads_to_every_document(shards: Path, tmp_path: Path) -
 
 
 def test_nanogpts_files_are_the_token_stream(shards: Path, tmp_path: Path) -> None:
-    export(str(shards), "nanogpt", str(tmp_path))
+    _, files, _ = export(str(shards), "nanogpt", str(tmp_path))
+    assert files == 4  # train.bin, val.bin, meta.json, tokenizer.json
     for name, split in (("train", "train"), ("val", "validation")):
         assert np.fromfile(tmp_path / f"{name}.bin", "<u2").tolist() == whole(shards, split)
     assert json.loads((tmp_path / "meta.json").read_text())["vocab_size"] == 512
@@ -112,6 +120,42 @@ def test_lines_of_tokens_name_their_documents(shards: Path, tmp_path: Path) -> N
     assert [token for row in rows for token in row["tokens"]] == whole(shards, "train")
     assert len({row["id"] for row in rows}) == 4
     assert {row["source"] for row in rows} == {"code"}
+
+
+def test_an_export_goes_to_an_empty_folder_or_replaces_its_own_files(
+    shards: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "train.bin").write_text("somebody else's")
+    with pytest.raises(UsageError, match="holds files that are of no export"):
+        export(str(shards), "nanogpt", str(out))
+    assert (out / "train.bin").read_text() == "somebody else's"
+    with pytest.raises(UsageError, match="cannot be an output folder"):
+        export(str(shards), "nanogpt", str(out / "train.bin"))
+
+    out = tmp_path / "mine"
+    export(str(shards), "tokens", str(out))
+    (out / "notes.txt").write_text("added later")
+    small = tmp_path / "small"
+    vocabulary = small_vocabulary()
+    write_folder(small, {"train": text_documents(real_texts()[:1], "a", vocabulary)}, vocabulary)
+    export(str(small), "tokens", str(out))
+    visible = sorted(path.name for path in out.iterdir() if path.name[0] != ".")
+    assert visible == ["notes.txt", "tokenizer.json", "train-00000.jsonl.zst"]
+    with pytest.raises(UsageError, match="holds an export in another format"):
+        export(str(small), "megatron", str(out))
+
+
+def test_the_mark_of_an_export_cannot_name_files_elsewhere(shards: Path, tmp_path: Path) -> None:
+    (tmp_path / "kept.txt").write_text("here")
+    out = tmp_path / "out"
+    export(str(shards), "nanogpt", str(out))
+    mark = out / ".corpusmill-export.json"
+    names = ["../kept.txt", str(tmp_path / "kept.txt"), 7]
+    mark.write_text(json.dumps({"format": "nanogpt", "files": names}))
+    export(str(shards), "nanogpt", str(out))
+    assert (tmp_path / "kept.txt").read_text() == "here"
 
 
 @pytest.mark.parametrize(

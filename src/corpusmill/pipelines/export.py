@@ -11,7 +11,10 @@ from corpusmill import storage
 from corpusmill.errors import UsageError
 from corpusmill.pipelines.ledger import load_run
 from corpusmill.tokenize.exports import EXPORTS, export_tokens
-from corpusmill.tokenize.manifest import MANIFEST_FILE
+from corpusmill.tokenize.manifest import MANIFEST_FILE, read_manifest
+
+MARK = ".corpusmill-export.json"
+"""Says what an export wrote; with a dot, so that those who read the folder pass it over."""
 
 
 def export(run: str, to: str, out: str | None = None) -> tuple[str, int, int]:
@@ -20,32 +23,77 @@ def export(run: str, to: str, out: str | None = None) -> tuple[str, int, int]:
     For the formats of `tokenize.exports` `run` may be a folder of shards as well.
     `jsonl.zst`: one object a line, nulls left out. `parquet`: the same columns with metadata and
     scores as structs that every reader knows. `hf`: that, laid out as a Hugging Face dataset folder
-    (`datasets.load_dataset(FOLDER)`).
+    (`datasets.load_dataset(FOLDER)`). Raises UsageError for a folder that holds anything but an
+    earlier export in the same format, whose files are replaced.
     """
+    folder = out or storage.join(run, "export", to)
     if to in EXPORTS:
         shards = storage.join(run, "shards")
         shards = shards if storage.exists(storage.join(shards, MANIFEST_FILE)) else run
-        folder = out or storage.join(run, "export", to)
-        return folder, *export_tokens(shards, to, folder)
-    record = load_run(run)
-    if record.published is None:
+        read_manifest(shards)
+    elif load_run(run).published is None:
         raise UsageError(f"{run} has no documents yet: run it first")
-    folder = out or storage.join(run, "export", to)
+    earlier = _claim(folder, to)
+    if to in EXPORTS:
+        names, documents = export_tokens(shards, to, folder)
+    else:
+        names, documents = _export_documents(run, to, folder)
+    for name in earlier - names:
+        storage.remove(storage.join(folder, name))
+    _mark(folder, to, names)
+    return folder, len(names), documents
+
+
+def _claim(folder: str, to: str) -> set[str]:
+    """Make the folder one for this format; returns the files that an earlier export wrote there.
+
+    Killed exports leave a mark as well: the same command finishes what they began.
+    """
+    if storage.is_local(folder) and storage.is_no_folder(folder):
+        raise UsageError(f"{folder}: cannot be an output folder")
+    there = storage.list_files(folder) if storage.exists(folder) else []
+    marked = storage.join(folder, MARK)
+    if not storage.exists(marked):
+        if there:
+            raise UsageError(
+                f"{folder}: holds files that are of no export: name a folder that is empty or new"
+            )
+        _mark(folder, to, set())
+        return set()
+    mark = storage.read_json(marked)
+    if not isinstance(mark, dict) or not isinstance(mark.get("files"), list):
+        raise UsageError(f"{folder}: holds a damaged {MARK}: name another folder")
+    if mark.get("format") != to:
+        raise UsageError(f"{folder}: holds an export in another format: name another folder")
+    storage.remove_unfinished(folder)
+    # a mark from elsewhere must not lead out of its folder
+    return {name for name in mark["files"] if storage.join(folder, str(name)) in there}
+
+
+def _mark(folder: str, to: str, names: set[str]) -> None:
+    storage.write_json(storage.join(folder, MARK), {"format": to, "files": sorted(names)})
+
+
+def _export_documents(run: str, to: str, folder: str) -> tuple[set[str], int]:
+    names = set()
     parts = storage.list_files(storage.join(run, "documents"))
     documents = 0
     for number, path in enumerate(parts):
         table = storage.read_parquet(path)
         documents += table.num_rows
         if to == "jsonl.zst":
-            storage.write_atomic(storage.join(folder, f"{number:05d}.jsonl.zst"), _jsonl(table))
-        elif to == "parquet":
-            storage.write_parquet(storage.join(folder, f"{number:05d}.parquet"), _plain(table))
+            name = f"{number:05d}.jsonl.zst"
+            storage.write_atomic(storage.join(folder, name), _jsonl(table))
         else:
-            name = f"train-{number:05d}-of-{len(parts):05d}.parquet"
-            storage.write_parquet(storage.join(folder, "data", name), _plain(table))
+            name = f"{number:05d}.parquet"
+            if to == "hf":
+                name = f"data/train-{number:05d}-of-{len(parts):05d}.parquet"
+            storage.write_parquet(storage.join(folder, name), _plain(table))
+        names.add(name)
     if to == "hf":
-        storage.write_atomic(storage.join(folder, "README.md"), _card(record.name).encode())
-    return folder, len(parts), documents
+        storage.write_atomic(storage.join(folder, "README.md"), _card(load_run(run).name).encode())
+        names.add("README.md")
+    return names, documents
 
 
 def _jsonl(table: pa.Table) -> bytes:

@@ -27,19 +27,19 @@ ROWS = 1024
 """Documents that are turned into lines at once."""
 
 
-def export_tokens(shards: str, to: str, out: str) -> tuple[int, int]:
-    """Write a folder of shards as one of EXPORTS to `out`; returns (files, documents)."""
+def export_tokens(shards: str, to: str, out: str) -> tuple[set[str], int]:
+    """Write a folder of shards as one of EXPORTS to `out`; returns (names of files, documents)."""
     manifest = read_manifest(shards)
-    files = 0
+    files = {manifest.tokenizer.file}
     for split in sorted(manifest.splits):
         readers = [ShardReader(shards, s, manifest.tokenizer) for s in manifest.of_split(split)]
-        files += EXPORTS[to](out, split, readers, manifest)
+        files |= EXPORTS[to](out, split, readers, manifest)
     tokenizer = storage.read_bytes(storage.join(shards, manifest.tokenizer.file))
     storage.write_atomic(storage.join(out, manifest.tokenizer.file), tokenizer)
-    return files + 1, sum(totals.documents for totals in manifest.splits.values())
+    return files, sum(totals.documents for totals in manifest.splits.values())
 
 
-def _megatron(out: str, split: str, readers: list[ShardReader], manifest: Manifest) -> int:
+def _megatron(out: str, split: str, readers: list[ShardReader], manifest: Manifest) -> set[str]:
     code, dtype = MEGATRON_CODES[manifest.tokenizer.dtype]
     storage.write_pieces(storage.join(out, f"{split}.bin"), _stream(readers, dtype))
     bounds = [reader.documents(0, reader.shard.tokens) for reader in readers]
@@ -53,10 +53,10 @@ def _megatron(out: str, split: str, readers: list[ShardReader], manifest: Manife
         np.arange(len(lengths) + 1, dtype="<i8").tobytes(),
     ]
     storage.write_pieces(storage.join(out, f"{split}.idx"), index)
-    return 2
+    return {f"{split}.bin", f"{split}.idx"}
 
 
-def _nanogpt(out: str, split: str, readers: list[ShardReader], manifest: Manifest) -> int:
+def _nanogpt(out: str, split: str, readers: list[ShardReader], manifest: Manifest) -> set[str]:
     name = "val" if split == VALIDATION and "val" not in manifest.splits else split
     dtype = np.dtype(manifest.tokenizer.dtype).newbyteorder("<")
     storage.write_pieces(storage.join(out, f"{name}.bin"), _stream(readers, dtype.str))
@@ -66,7 +66,7 @@ def _nanogpt(out: str, split: str, readers: list[ShardReader], manifest: Manifes
         "end_of_text": manifest.tokenizer.end_of_text,
     }
     storage.write_json(storage.join(out, "meta.json"), meta)
-    return 2
+    return {f"{name}.bin", "meta.json"}
 
 
 def _stream(readers: list[ShardReader], dtype: str) -> Iterator[bytes]:
@@ -75,11 +75,11 @@ def _stream(readers: list[ShardReader], dtype: str) -> Iterator[bytes]:
             yield block.astype(dtype).tobytes()
 
 
-def _tokens(out: str, split: str, readers: list[ShardReader], _: Manifest) -> int:
-    for number, reader in enumerate(readers):
-        name = f"{split}-{number:05d}.jsonl.zst"
+def _tokens(out: str, split: str, readers: list[ShardReader], _: Manifest) -> set[str]:
+    names = [f"{split}-{number:05d}.jsonl.zst" for number in range(len(readers))]
+    for name, reader in zip(names, readers, strict=True):
         storage.write_pieces(storage.join(out, name), _lines(reader))
-    return len(readers)
+    return set(names)
 
 
 def _lines(reader: ShardReader) -> Iterator[bytes]:
@@ -98,7 +98,7 @@ def _lines(reader: ShardReader) -> Iterator[bytes]:
     yield compressor.flush()
 
 
-EXPORTS: Mapping[str, Callable[[str, str, list[ShardReader], Manifest], int]] = {
+EXPORTS: Mapping[str, Callable[[str, str, list[ShardReader], Manifest], set[str]]] = {
     "megatron": _megatron,
     "nanogpt": _nanogpt,
     "tokens": _tokens,
