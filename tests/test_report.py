@@ -274,6 +274,22 @@ def test_tokens_stand_by_source_and_split(plain_run: RunFolder) -> None:
     assert "no token more than 4 times" in page.text
 
 
+def test_fertility_stands_by_language_and_kind_and_is_escaped(plain_run: RunFolder) -> None:
+    shards = plain_run.path / "shards"
+    write_manifest(shards, {"crawl": {"train": 9}})
+    row = {"kind": "<b>web", "documents": 7, "words": 4, "tokens": 1234, "bytes": 5}
+    row |= {"tokens_per_word": 1.375, "bytes_per_token": 4.25}
+    rows = [{**row, "language": None}, {**row, "language": "<i>en"}]
+    (shards / "fertility.json").write_text(json.dumps(rows))
+    page = (plain_run.path / write_report(str(plain_run.path))).read_text()
+    table = page[page.index("What text costs") :].split("</table>")[0]
+    for cell in ("not identified", "&lt;i&gt;en", "&lt;b&gt;web", "1,234", "1.38", "4.25"):
+        assert cell in table
+    (shards / "fertility.json").write_text("[7]")
+    with pytest.raises(RunError, match=r"fertility\.json does not say what tokens cost"):
+        write_report(str(plain_run.path))
+
+
 def test_a_manifest_of_something_else_is_refused(plain_run: RunFolder) -> None:
     storage.write_json(str(plain_run.path / "shards/manifest.json"), {"shards": [3]})
     with pytest.raises(RunError, match="is not a manifest of token shards"):

@@ -192,6 +192,29 @@ def read_manifest(folder: str) -> dict[str, Any] | None:
         raise RunError(f"{path} is not a manifest of token shards") from None
 
 
+def read_fertility(folder: str) -> list[dict[str, Any]]:
+    """What fertility.json says of a vocabulary's cost, by kind and language; [] if there is none.
+
+    [{kind, language, documents, tokens, tokens_per_word, bytes_per_token}]. Checksums are the
+    concern of `verify`.
+    """
+    path = storage.join(folder, "fertility.json")
+    if not storage.exists(path):
+        return []
+    try:
+        return [
+            {
+                "kind": str(row["kind"]),
+                "language": None if row["language"] is None else str(row["language"]),
+                **{name: int(row[name]) for name in ("documents", "tokens")},
+                **{name: float(row[name]) for name in ("tokens_per_word", "bytes_per_token")},
+            }
+            for row in storage.read_json(path)
+        ]
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise RunError(f"{path} does not say what tokens cost") from None
+
+
 def _mixture(plain: dict[str, Any] | None) -> dict[str, Any] | None:
     if plain is None:
         return None

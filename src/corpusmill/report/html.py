@@ -14,6 +14,7 @@ from corpusmill.report.facts import (
     funnel_data,
     ingested_bytes,
     languages,
+    read_fertility,
     read_manifest,
     stage_facts,
 )
@@ -75,6 +76,7 @@ def report_facts(run: str, train: str | None = None) -> dict[str, Any]:
         "has_texts": has_texts(run),
         "languages": languages(run, record),
         "manifest": read_manifest(storage.join(run, "shards")),
+        "fertility": read_fertility(storage.join(run, "shards")),
         "curve": None if train is None else loss_picture([(train, read_losses(train))]),
         "train": train,
         "masking": MASKING,
