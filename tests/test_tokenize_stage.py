@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.verbs_fixture import PlainVerbs, write_parts
 
@@ -15,8 +16,10 @@ from corpusmill import storage
 from corpusmill.document import document_schema, documents_from_rows
 from corpusmill.errors import UsageError
 from corpusmill.stage import Part
+from corpusmill.stages.fertility import recount_fertility
 from corpusmill.stages.mix import Mix
 from corpusmill.stages.tokenize import Tokenize, _training_texts, training_shares
+from corpusmill.tokenize.forget import forget_in_shards
 from corpusmill.tokenize.manifest import read_manifest
 from corpusmill.tokenize.shards import verify_shards
 from corpusmill.tokenize.vocabulary import TRAINING_BYTES, load_tokenizer, token_texts
@@ -159,6 +162,7 @@ def test_the_sample_gives_sources_and_kinds_their_weight(tmp_path: Path) -> None
         sampled_texts(Tokenize(sample={"c": 1}), parts, tmp_path)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 10**9), min_size=1))
 def test_shares_of_the_sample_add_up_to_the_text_there_is(held: dict[str, int]) -> None:
     weights = {name: 1.0 + ord(name) % 5 for name in held}
@@ -190,6 +194,49 @@ def test_fertility_is_counted_by_kind_and_language(tmp_path: Path) -> None:
     for row in found.values():
         assert row["tokens_per_word"] == round(row["tokens"] / row["words"], 4)
         assert row["bytes_per_token"] == round(row["bytes"] / row["tokens"], 4)
+
+
+def test_fertility_is_counted_anew_when_documents_are_erased(tmp_path: Path) -> None:
+    texts = [("one word or two. ", "en"), ("語学. ", "ja"), ("x = 1\n", None)]
+    rows: list[dict[str, Any]] = []
+    for n in range(24):
+        text, language = texts[n % 3]
+        rows.append({"id": f"{n:032x}", "text": text * (1 + n % 5), "language": language})
+    parts = write_parts(tmp_path / "documents", [rows[:9], [], rows[9:]])
+    stage = Tokenize(vocab_size=512, split={"train": 0.6, "validation": 0.4}, shard_tokens=1024)
+    target = tmp_path / "shards"
+    stage.write(PlainVerbs(tmp_path / "w"), parts, str(target), ())
+    documents = str(Path(parts[0].path).parent)
+    fertility = target / "fertility.json"
+    before = (fertility.read_bytes(), (target / "manifest.json").read_bytes())
+    recount_fertility(documents, str(target))
+    assert before == (fertility.read_bytes(), (target / "manifest.json").read_bytes())
+
+    gone = pa.array([row["id"] for row in rows if row["language"] == "ja"] + [rows[0]["id"]])
+    for part in parts:
+        table = storage.read_parquet(part.path)
+        kept = pc.invert(pc.is_in(table["id"], value_set=gone))
+        storage.write_parquet(part.path, table.filter(kept))
+    assert forget_in_shards(str(target), gone)
+    for _ in range(2):
+        recount_fertility(documents, str(target))
+        found = {row["language"]: row for row in storage.read_json(str(fertility))}
+        assert set(found) == {"en", None}
+        assert found["en"]["documents"] == 7
+        assert found["en"]["words"] == sum(
+            len(row["text"].split()) for row in rows[1:] if row["language"] == "en"
+        )
+        manifest = read_manifest(str(target))
+        of_text = sum(row["tokens"] for row in found.values())
+        assert of_text == sum(
+            totals.tokens - totals.documents for totals in manifest.splits.values()
+        )
+        assert verify_shards(str(target)) == []
+
+    storage.remove(parts[0].path)
+    recount_fertility(documents, str(target))
+    assert not fertility.exists()
+    assert verify_shards(str(target)) == []
 
 
 def test_policies_and_special_tokens_of_a_recipe_reach_the_vocabulary(tmp_path: Path) -> None:

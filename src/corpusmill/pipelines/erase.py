@@ -24,6 +24,7 @@ from corpusmill.pipelines.ledger import (
 from corpusmill.pipelines.rounds import ROUND_FILE, ROUNDS, recount_rounds, round_numbers
 from corpusmill.pipelines.tombstones import Tombstones, load_tombstones
 from corpusmill.stages.duplicate_index import forget_documents
+from corpusmill.stages.fertility import recount_fertility
 from corpusmill.storage import FileInfo
 from corpusmill.tokenize.forget import forget_in_shards
 from corpusmill.tokenize.manifest import MANIFEST_FILE
@@ -114,6 +115,8 @@ def erase(run: str, request: Request) -> Erased:
     _remove_unfinished_stages(run, record)
     files = _erase_parts(run, record, request, ids)
     shards = sum(forget_in_shards(folder, ids) for folder in shard_folders(run))
+    if storage.exists(storage.join(run, "shards", MANIFEST_FILE)):
+        recount_fertility(storage.join(run, "documents"), storage.join(run, "shards"))
     if request.rounds:
         recount_rounds(run, request.rounds)
     indexed = sum(forget_documents(index, ids) for index in indexes(record))

@@ -200,6 +200,12 @@ def build_manifest(
     return Manifest.model_validate({**content, "xxh3": _checksum(content)})
 
 
+def with_files(manifest: Manifest, files: Mapping[str, str]) -> Manifest:
+    """The same shards with other files beside them, sealed anew."""
+    content = {**manifest.model_dump(mode="json", exclude={"xxh3"}), "files": dict(files)}
+    return Manifest.model_validate({**content, "xxh3": _checksum(content)})
+
+
 def write_manifest(folder: str, manifest: Manifest) -> None:
     """Write manifest.json: the last file of the folder, for with it the shards are finished."""
     storage.write_json(storage.join(folder, MANIFEST_FILE), manifest.model_dump(mode="json"))
