@@ -3,10 +3,11 @@
     python peer_datatrove_line.py ARCHIVES MODEL TOKENIZER WORK
 
 ARCHIVES is a folder, MODEL the file of fastText's lid.176, TOKENIZER a tokenizer.json, WORK an
-empty folder, where HF_ASSETS_CACHE should point, too: datatrove copies the model there. The blocks are chained without the executor, which would start a process more, and documents
-stay in memory between the passes instead of being written and read again: both spare datatrove
-work. Its extractor keeps its child process. One JSON object is printed: CPU-seconds of start-up and
-of each step (children included), and the documents that each step left.
+empty folder, where HF_ASSETS_CACHE should point, too: datatrove copies the model there. The blocks
+are chained without the executor, which would start a process more, and documents stay in memory
+between the passes instead of being written and read again: both spare datatrove work. Its extractor
+keeps its child process. One JSON object is printed: CPU-seconds of start-up and of each step
+(children included), and the documents that each step left.
 """
 
 import json
