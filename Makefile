@@ -3,13 +3,14 @@
 # make lint    the first three of these
 # make bench   MB of input per CPU-second for each stage
 # make bench-peers   sets up .venv-peers with the tools that benchmarks compare with
+# make airflow       sets up .venv-airflow and starts Airflow with the DAGs of airflow_dags/
 # make clean   removes what these made, .venv included
 # make constraints   resolves constraints.txt again after a change of pyproject.toml
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 EXTRAS := train,tensorboard,energy,ray,spark,models,pdf,s3,dev
-CODE := src tests benchmarks
+CODE := src tests benchmarks airflow_dags
 
 # Nothing is fetched or reported while the mill runs.
 export HF_HUB_OFFLINE := 1
@@ -19,7 +20,7 @@ export RAY_USAGE_STATS_ENABLED := 0
 # Workers are processes: each would compile all that it imports again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test lint bench bench-peers constraints clean
+.PHONY: run test lint bench bench-peers airflow constraints clean
 
 # The stamp is written last: a set-up that was interrupted starts again, a finished one is left alone.
 .venv/installed: pyproject.toml constraints.txt requirements-nodeps.txt
@@ -42,7 +43,7 @@ lint: .venv/installed
 	$(BIN)/mypy $(wildcard tests benchmarks)
 	$(BIN)/lint-imports
 
-test: lint
+test: lint .venv-airflow/installed
 	$(BIN)/python -m pytest
 
 bench: .venv/installed
@@ -57,6 +58,23 @@ bench-peers: .venv-peers/installed
 	.venv-peers/bin/python -m pip install -q --no-compile -r benchmarks/peers/requirements.txt
 	touch $@
 
+# Apart from .venv: Airflow and the mill share nothing but the command line.
+.venv-airflow/installed: airflow_dags/requirements.txt airflow_dags/constraints.txt
+	test -x .venv-airflow/bin/python || $(PYTHON) -m venv .venv-airflow
+	echo '*' > .venv-airflow/.gitignore
+	.venv-airflow/bin/python -m pip install -q --no-compile -c airflow_dags/constraints.txt -r airflow_dags/requirements.txt
+	touch $@
+
+airflow: .venv/installed .venv-airflow/installed
+	AIRFLOW_HOME=$(CURDIR)/out/airflow/home \
+	AIRFLOW__CORE__DAGS_FOLDER=$(CURDIR)/airflow_dags \
+	AIRFLOW__CORE__LOAD_EXAMPLES=False \
+	AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION=False \
+	AIRFLOW__USAGE_DATA_COLLECTION__ENABLED=False \
+	AIRFLOW__API__HOST=127.0.0.1 \
+	PATH=$(CURDIR)/.venv-airflow/bin:$$PATH \
+	.venv-airflow/bin/airflow standalone
+
 # Versions that still fit are kept. The pins hold for both builds of torch: the CPU build needs fewer
 # of them, and pip takes it where it finds one.
 constraints:
@@ -65,6 +83,6 @@ constraints:
 		--custom-compile-command 'make constraints' pyproject.toml -o constraints.txt
 
 clean:
-	rm -rf .venv .venv-peers .uv out build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
-	find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf .venv .venv-airflow .venv-peers .uv out build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find src tests benchmarks airflow_dags -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf src/corpusmill.egg-info

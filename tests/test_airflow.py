@@ -1,0 +1,295 @@
+"""A real Airflow runs the DAGs of airflow_dags/: two days with an index, a killed task, the gate.
+
+Airflow has an environment of its own (`make .venv-airflow/installed`), in which the commands here
+run; what they did is read from Airflow's database.
+"""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+RECIPE = """
+name: daily
+sources:
+  - {name: pages, kind: web, path: nowhere.jsonl}
+stages:
+  - deduplicate: {}
+  - heuristics: {preset: c4}
+  - anonymize: {method: mask}
+"""
+GATED = """
+name: gated
+sources:
+  - {name: pages, kind: web, path: nowhere.jsonl}
+stages:
+  - anonymize: {method: mask, entities: [EMAIL_ADDRESS]}
+"""
+pytestmark = pytest.mark.timeout(900)
+"""Each task is a process or two, on a busy machine one after the other."""
+
+INPUT = "in $(touch owned) {{ 7*7 }}; %%"
+"""A folder whose name a shell, a template or a pattern would make something else of."""
+
+DAGS = """
+from datetime import UTC, datetime, timedelta
+from corpusmill_dags import corpusmill_dag
+
+common = dict(
+    folder={folder!r},
+    program={program!r},
+    sources={{"pages": {source!r}}},
+    schedule="@daily",
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    retry_delay=timedelta(0),
+    settle=timedelta(0),
+    run_options=["--workers", "1"],
+    audit_options=["--identities", "10", "--min-recall", "0.9"],
+)
+daily = corpusmill_dag(
+    "daily",
+    recipe="daily.yaml",
+    plan={folder!r} + "/daily.plan.json",
+    out="runs/%Y-%m-%d",
+    index="seen",
+    report_url="https://runs.example/%Y-%m-%d/report.html",
+    **common,
+)
+gated = corpusmill_dag(
+    "gated",
+    recipe="gated.yaml",
+    plan={folder!r} + "/gated.plan.json",
+    out="gated/%Y-%m-%d",
+    retries=0,
+    **common,
+)
+"""
+
+PROGRAM = """#!{python}
+# The mill, but the first attempt at duplicates is killed while it is at work.
+import json, os, signal, subprocess, sys, time
+from pathlib import Path
+
+MILL, FOLDER, arguments = {mill!r}, Path({folder!r}), sys.argv[1:]
+with open(FOLDER / "calls.jsonl", "a") as calls:
+    calls.write(json.dumps({{"arguments": arguments, "variables": sorted(os.environ)}}) + "\\n")
+killed = FOLDER / "killed"
+if "01-deduplicate" in arguments and not killed.exists():
+    run = Path(arguments[arguments.index("--out") + 1])
+    killed.write_text(str((run / "stages/00-ingest/part-00000.parquet").stat().st_mtime_ns))
+    child = subprocess.Popen([MILL, *arguments])
+    while child.poll() is None and not (run / "stages/01-deduplicate").exists():
+        time.sleep(0.01)
+    child.kill()
+    child.wait()
+    os.kill(os.getpid(), signal.SIGKILL)
+os.execv(MILL, [MILL, *arguments])
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Airflow:
+    """An Airflow with a database and a DAG folder of its own."""
+
+    bin: Path
+    folder: Path
+    environment: Mapping[str, str]
+
+    def call(self, *command: str | Path) -> "subprocess.CompletedProcess[str]":
+        done = subprocess.run(
+            [self.bin / command[0], *command[1:]],
+            env=self.environment,
+            cwd=self.folder,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=600,
+        )
+        (self.folder / "airflow.log").open("a").write(done.stdout)
+        return done
+
+    def ask(self, question: str, *values: str) -> list[tuple[Any, ...]]:
+        """Rows of Airflow's database."""
+        database = sqlite3.connect(self.folder / "home" / "airflow.db")
+        try:
+            return database.execute(question, values).fetchall()
+        finally:
+            database.close()
+
+    def states(self, dag: str, day: str) -> dict[str, str]:
+        """What became of the tasks of the run of a logical date."""
+        rows = self.ask(
+            "select task_id, t.state from task_instance t join dag_run r using (run_id, dag_id)"
+            " where dag_id = ? and r.logical_date like ?",
+            dag,
+            f"{day}%",
+        )
+        return dict(rows)
+
+
+@pytest.fixture(scope="module")
+def airflow(repo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Airflow:
+    """Airflow with two DAGs: `daily` for a crawl a day, `gated` for one that must not come out."""
+    stamp = repo_root / ".venv-airflow" / "installed"
+    if not stamp.exists():
+        pytest.skip("Airflow has an environment of its own: make .venv-airflow/installed")
+    folder = tmp_path_factory.mktemp("airflow")
+    dags = folder / "dags"
+    dags.mkdir()
+    for name in ("corpusmill_dags.py", "corpusmill_tasks.py", ".airflowignore"):
+        (dags / name).write_bytes((repo_root / "airflow_dags" / name).read_bytes())
+    mill = str(Path(sys.executable).parent / "corpusmill")
+    write_days(folder / INPUT.replace("%%", "%"))
+    for name, recipe in (("daily", RECIPE), ("gated", GATED)):
+        (folder / f"{name}.yaml").write_text(recipe)
+        plan = subprocess.check_output(
+            [mill, "plan", f"{name}.yaml", "--json", "--set", "sources.pages.path=all.jsonl"],
+            cwd=folder,
+        )
+        (folder / f"{name}.plan.json").write_bytes(plan)
+    program = folder / "mill"
+    program.write_text(PROGRAM.format(python=sys.executable, mill=mill, folder=str(folder)))
+    program.chmod(0o755)
+    source = INPUT + "/%Y-%m-%d/*.jsonl"
+    (dags / "two.py").write_text(
+        DAGS.format(folder=str(folder), program=str(program), source=source)
+    )
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "PYTHON"))}
+    environment = {
+        **clean,
+        "AIRFLOW_HOME": str(folder / "home"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "DO_NOT_TRACK": "1",
+        "CORPUSMILL_KEY": "a key that stays in the environment",
+    }
+    made = Airflow(bin=stamp.parent / "bin", folder=folder, environment=environment)
+    migrated = made.call("airflow", "db", "migrate")
+    assert migrated.returncode == 0, migrated.stdout[-2000:]
+    return made
+
+
+def write_days(folder: Path) -> None:
+    """Two days of pages: the second brings one of the first again."""
+    sentences = [
+        f"The keeper of house number {n} wrote down how high the water stood at the old pier."
+        for n in range(1, 41)
+    ]
+    pages = [" ".join(sentences[n : n + 8]) for n in range(0, 40, 8)]
+    days = {"2026-01-01": pages[:3], "2026-01-02": [*pages[3:], pages[0]]}
+    for day, texts in days.items():
+        (folder / day).mkdir(parents=True)
+        rows = [json.dumps({"id": str(n), "text": text}) for n, text in enumerate(texts)]
+        (folder / day / "pages.jsonl").write_text("\n".join(rows) + "\n")
+    (folder.parent / "all.jsonl").write_text('{"text": "for the plan"}\n')
+
+
+@pytest.fixture(scope="module")
+def two_days(airflow: Airflow) -> Airflow:
+    """The first two intervals have run: a run's logical date is the end of its interval."""
+    for day in ("2026-01-02", "2026-01-03"):
+        done = airflow.call("airflow", "dags", "test", "daily", day)
+        assert done.returncode == 0, done.stdout[-4000:]
+    return airflow
+
+
+def texts(run: Path) -> list[str]:
+    files = sorted((run / "documents").glob("*.parquet"))
+    return [text for file in files for text in pq.read_table(file)["text"].to_pylist()]
+
+
+def test_two_intervals_run_through_the_index(two_days: Airflow) -> None:
+    tasks = {
+        *("wait", "check", "00-ingest", "01-deduplicate", "02-heuristics_to_03-anonymize"),
+        *("verify", "audit", "report", "publish"),
+    }
+    for day in ("2026-01-02", "2026-01-03"):
+        assert two_days.states("daily", day) == dict.fromkeys(tasks, "success")
+    first = texts(two_days.folder / "runs/2026-01-01")
+    second = texts(two_days.folder / "runs/2026-01-02")
+    assert len(first) == 3
+    assert len(second) == 2
+    assert not set(first) & set(second)
+
+
+def test_a_killed_task_is_tried_again_and_goes_on(two_days: Airflow, tmp_path: Path) -> None:
+    tries = dict(
+        two_days.ask(
+            "select task_id, max(try_number) from task_instance t"
+            " join dag_run r using (run_id, dag_id)"
+            " where dag_id = 'daily' and r.logical_date like '2026-01-02%' group by task_id"
+        )
+    )
+    assert tries.pop("01-deduplicate") == 2
+    assert set(tries.values()) == {1}
+    run = two_days.folder / "runs/2026-01-01"
+    ingested = (run / "stages/00-ingest/part-00000.parquet").stat().st_mtime_ns
+    assert str(ingested) == (two_days.folder / "killed").read_text()
+    undisturbed = tmp_path / "run"
+    source = two_days.folder / INPUT.replace("%%", "%") / "2026-01-01/*.jsonl"
+    subprocess.run(
+        [
+            *(Path(sys.executable).parent / "corpusmill", "run", "daily.yaml"),
+            *("--out", undisturbed, "--set", f"sources.pages.path={json.dumps(str(source))}"),
+        ],
+        cwd=two_days.folder,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    part = "documents/part-00000.parquet"
+    assert (run / part).read_bytes() == (undisturbed / part).read_bytes()
+
+
+def test_publishing_says_where_the_corpus_and_its_report_are(two_days: Airflow) -> None:
+    events = [json.loads(row[0]) for row in two_days.ask("select extra from asset_event")]
+    assert events == [
+        {
+            "run": str(two_days.folder / f"runs/{day}"),
+            "interval_start": f"{day}T00:00:00+00:00",
+            "stage": "03-anonymize",
+            "documents": documents,
+            "report": f"https://runs.example/{day}/report.html",
+        }
+        for day, documents in (("2026-01-01", 3), ("2026-01-02", 2))
+    ]
+    links = two_days.ask("select distinct value from xcom where key = '_link_ReportLink'")
+    assert sorted(json.loads(link) for (link,) in links) == [e["report"] for e in events]
+
+
+def test_no_shell_no_template_and_no_secret_of_airflow_reaches_a_command(two_days: Airflow) -> None:
+    calls = [json.loads(line) for line in (two_days.folder / "calls.jsonl").open()]
+    source = f"{two_days.folder}/{INPUT.replace('%%', '%')}/2026-01-02/*.jsonl"
+    setting = f"sources.pages.path={json.dumps(source)}"
+    assert any(setting in call["arguments"] for call in calls)
+    assert not (two_days.folder / "owned").exists()
+    for call in calls:
+        assert "CORPUSMILL_KEY" in call["variables"]
+        assert not any(name.startswith("AIRFLOW__") for name in call["variables"])
+    rendered = two_days.ask("select rendered_fields from rendered_task_instance_fields")
+    assert all(json.loads(fields or "{}") == {} for (fields,) in rendered)
+
+
+def test_a_failed_audit_stops_publication(airflow: Airflow) -> None:
+    done = airflow.call("airflow", "dags", "test", "gated", "2026-01-02")
+    assert airflow.states("gated", "2026-01-02") == {
+        **dict.fromkeys(["wait", "check", "00-ingest", "01-anonymize", "verify"], "success"),
+        "audit": "failed",
+        "publish": "upstream_failed",
+        "report": "success",
+    }, done.stdout[-4000:]
+    assert (
+        airflow.ask(
+            "select 1 from asset_event e join asset a on a.id = e.asset_id"
+            " where a.name = 'gated_corpus'"
+        )
+        == []
+    )
