@@ -68,15 +68,18 @@ class InProcess:
         self,
         task: Callable[[Any], Any],
         items: Sequence[Any],
-        done: Callable[[Any], None] = lambda result: None,
+        done: Callable[[], None] = lambda: None,
+        *,
+        name: str = "",
+        gpu: bool = False,
     ) -> list[Any]:
         """Run the task on every item, the last one first."""
         results = [task(item) for item in reversed(items)]
-        for result in results:
-            done(result)
+        for _ in results:
+            done()
         return results[::-1]
 
-    def exchange(self, task: Any) -> list[str]:
+    def exchange(self, task: Any, *, name: str = "") -> list[str]:
         """Not asked for."""
         raise NotImplementedError
 

@@ -122,7 +122,15 @@ def run(
         typer.Argument(metavar="RECIPE|INPUT...", help="A recipe (.yaml), or files and folders."),
     ],
     out: Annotated[str, typer.Option("--out", metavar="RUN", help="Folder of the run.")],
-    engine: Annotated[Engine, typer.Option(help="Where the work is done.")] = Engine.local,
+    engine: Annotated[
+        Engine | None, typer.Option(help="Where the work is done, if not as the recipe says.")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="The Ray cluster; else one of its own.")
+    ] = None,
+    master: Annotated[
+        str | None, typer.Option(metavar="URL", help="The Spark cluster; else one of its own.")
+    ] = None,
     workers: Workers = None,
     settings: Settings = None,
     until: Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after STAGE.")] = None,
@@ -163,8 +171,10 @@ def run(
         record = run_recipe(
             recipe,
             out,
-            engine=engine.value,
+            engine=engine.value if engine else None,
             workers=workers,
+            address=address,
+            master=master,
             until=until,
             only=only,
             update=update,

@@ -244,7 +244,11 @@ class Rows:
 
 
 class Measure(Protocol):
-    """What `map` runs over documents: a picklable object that turns batches into small rows."""
+    """What `map` runs over documents: a picklable object that turns batches into small rows.
+
+    One that computes on a GPU where there is one has an attribute `gpu = True`: a cluster gives
+    each of its tasks one.
+    """
 
     @property
     def columns(self) -> Sequence[str]:

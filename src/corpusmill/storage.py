@@ -9,6 +9,7 @@ import glob
 import io
 import json
 import os
+import secrets
 import shutil
 import socket
 from collections.abc import Iterable, Iterator
@@ -28,6 +29,9 @@ ROW_GROUP_ROWS = 4096
 
 TEMPORARY = ".writing-"
 """Prefix of unfinished files; what a killed run left is removed by `remove_unfinished`."""
+
+REMOVE_ATTEMPTS = 5
+"""How often a folder is removed into which someone writes meanwhile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +101,7 @@ def write_pieces(path: str, pieces: Iterable[bytes | memoryview]) -> FileInfo:
 def _write_local(path: str, pieces: Iterable[bytes | memoryview]) -> None:
     folder, name = os.path.split(path)
     os.makedirs(folder or ".", exist_ok=True)
-    temporary = os.path.join(folder, f"{TEMPORARY}{os.getpid()}-{name}")
+    temporary = os.path.join(folder, _temporary(name))
     try:
         with open(temporary, "wb") as stream:
             for piece in pieces:
@@ -109,6 +113,11 @@ def _write_local(path: str, pieces: Iterable[bytes | memoryview]) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def _temporary(name: str) -> str:
+    """A name of this call's own: workers on other machines may write the same file at this time."""
+    return f"{TEMPORARY}{secrets.token_hex(6)}-{name}"
 
 
 def write_parquet(path: str, table: pa.Table) -> FileInfo:
@@ -277,11 +286,7 @@ def publish(source: str, target: str) -> None:
     """Make `target` the same file as `source`: a hard link where that works, else a copy."""
     if is_local(source) and is_local(target):
         os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
-        temporary = os.path.join(
-            os.path.dirname(target), f"{TEMPORARY}{os.getpid()}-{os.path.basename(target)}"
-        )
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+        temporary = os.path.join(os.path.dirname(target), _temporary(os.path.basename(target)))
         try:
             os.link(source, temporary)
         except OSError:
@@ -299,12 +304,22 @@ def remove(path: str) -> None:
     if is_local(path):
         path = path.removeprefix("file://")
         if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path)
+            _remove_folder(path)
         else:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
         return
     remote.remove(path)
+
+
+def _remove_folder(path: str) -> None:
+    """Remove a folder in which a worker that was given up may still be writing."""
+    for _ in range(REMOVE_ATTEMPTS):
+        with contextlib.suppress(OSError):
+            shutil.rmtree(path)
+        if not os.path.lexists(path):
+            return
+    shutil.rmtree(path)
 
 
 def remove_unfinished(folder: str) -> None:

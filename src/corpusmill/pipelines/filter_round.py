@@ -368,7 +368,7 @@ def _score(
         tasks += [task for task in mine if not storage.exists(task.target)]
     done = Counter[str]()
 
-    def count(result: None) -> None:
+    def count() -> None:
         done["tasks"] += 1
         if done["tasks"] % max(1, len(tasks) // PROGRESS_LINES) == 0:
             echo(f"scored {done['tasks']} of {len(tasks)} pieces")

@@ -21,6 +21,7 @@ from pydantic import (
 from corpusmill import storage
 from corpusmill.document import INGEST_SCORE
 from corpusmill.errors import UsageError, one_of
+from corpusmill.pipelines.engines.settings import EngineSettings
 from corpusmill.plain_yaml import HostileYaml, refuse_hostile
 from corpusmill.stage import Stage
 from corpusmill.stages.registry import stage_class
@@ -55,6 +56,8 @@ class Recipe(BaseModel):
     """Read at most so many documents, an equal share from each source (`--limit`)."""
     sample: float | None = Field(default=None, gt=0, le=1)
     """Read this share of the documents, chosen by a keyed hash of their ids (`--sample`)."""
+    engine: EngineSettings = Field(default_factory=EngineSettings)
+    """Where the work is done; none of it changes the output."""
     sources: tuple[Source, ...] = Field(min_length=1)
     """Where documents come from."""
     stages: tuple[SerializeAsAny[Stage], ...]
@@ -362,10 +365,16 @@ def apply_override(raw: dict[str, Any], override: str) -> None:
                 return
         raise UsageError(f"--set {override}: there is no source {name!r}")
     elif len(steps) == 1:
-        if steps[0] not in Recipe.model_fields or steps[0] in ("sources", "stages"):
-            allowed = set(Recipe.model_fields) - {"sources", "stages"}
+        allowed = set(Recipe.model_fields) - {"sources", "stages", "engine"}
+        if steps[0] not in allowed:
             raise UsageError(f"--set {override}: {one_of(steps[0], allowed)}")
         raw[steps[0]] = value
+        return
+    elif steps[0] == "engine":
+        # names of Spark's settings hold dots
+        conf = steps[1:3] == ["spark", "conf"]
+        keys = ["spark", "conf", ".".join(steps[3:])] if conf else steps[1:]
+        _set_nested(raw, ["engine", *keys], value, override)
         return
     stages: list[Any] = raw["stages"] if isinstance(raw.get("stages"), list) else []
     names = [next(iter(e), "") if isinstance(e, dict) else str(e) for e in stages]
@@ -379,16 +388,18 @@ def apply_override(raw: dict[str, Any], override: str) -> None:
         entry = stages[number] = {entry: {}}
     if not isinstance(entry, dict):
         raise UsageError(f"--set {override}: stages[{number}] is not a stage")
-    target = entry.get(names[number])
-    if target is None:
-        target = entry[names[number]] = {}
-    for step in steps[1:-1]:
-        target = target.setdefault(step, {}) if isinstance(target, dict) else None
-        if target is None:
-            raise UsageError(f"--set {override}: {step!r} is not a group of settings")
-    if not isinstance(target, dict):
-        raise UsageError(f"--set {override}: {steps[-2]!r} is not a group of settings")
-    target[steps[-1]] = value
+    _set_nested(entry, [names[number], *steps[1:]], value, override)
+
+
+def _set_nested(target: Any, keys: Sequence[str], value: Any, override: str) -> None:
+    """Set a value in mappings of mappings; those that are missing are made."""
+    for key in keys[:-1]:
+        if target.get(key) is None:
+            target[key] = {}
+        target = target[key]
+        if not isinstance(target, dict):
+            raise UsageError(f"--set {override}: {key!r} is not a group of settings")
+    target[keys[-1]] = value
 
 
 def find_stage(names: Sequence[str], address: str) -> int | None:

@@ -13,9 +13,10 @@ from typing import Any, Protocol
 import yaml
 
 from corpusmill import storage
-from corpusmill.errors import RunError, UsageError, one_of
+from corpusmill.errors import RunError, UsageError
+from corpusmill.pipelines.engines.choice import check_storage, open_engine
 from corpusmill.pipelines.engines.engine import Engine
-from corpusmill.pipelines.engines.local import LocalEngine
+from corpusmill.pipelines.engines.settings import EngineName
 from corpusmill.pipelines.forget import finish_request
 from corpusmill.pipelines.ingest import (
     INGEST,
@@ -113,8 +114,10 @@ def run(
     recipe: Recipe,
     out: str,
     *,
-    engine: str = "local",
+    engine: EngineName | None = None,
     workers: int | None = None,
+    address: str | None = None,
+    master: str | None = None,
     until: str | None = None,
     only: str | None = None,
     update: bool = False,
@@ -124,12 +127,20 @@ def run(
 ) -> RunRecord:
     """Run a recipe into a folder, or go on where an earlier run of it stopped.
 
+    `engine` and `workers` go before what the recipe says; `address` is that of a Ray cluster and
+    `master` that of a Spark cluster, without which one of this machine's is started for the run.
+
     Raises UsageError when nothing can be run (a wrong recipe, no input, a folder of another run)
     and RunError when the run fails; the same call resumes it then.
     """
     if until is not None and only is not None:
         raise UsageError("--until and --only exclude each other")
-    _check_engine(engine)
+    place = recipe.engine.model_copy(
+        update={
+            "name": engine or recipe.engine.name,
+            "workers": workers or recipe.engine.workers,
+        }
+    )
     steps = make_steps(recipe, until or only)
     for stage in recipe.stages:
         stage.check()
@@ -150,8 +161,8 @@ def run(
         record = RunRecord(
             name=recipe.name,
             versions=_versions(),
-            engine=engine,
-            workers=workers or len(os.sched_getaffinity(0)),
+            engine=place.name,
+            workers=place.workers or len(os.sched_getaffinity(0)),
             inputs=checksums,
         )
         if old is not None:
@@ -166,7 +177,9 @@ def run(
             progress.note("shards/ is removed: it was made of stages that are not run here")
         storage.write_atomic(storage.join(out, RECIPE_FILE), recipe.to_yaml().encode())
         record.save(out)
-        with contextlib.closing(LocalEngine(record.workers)) as opened:
+        with contextlib.closing(open_engine(place, address=address, master=master)) as opened:
+            check_storage(opened, out)
+            record.workers = opened.workers
             _Run(recipe, out, steps, prints, inputs, record, opened, progress or Silent()).take()
         findings = reconcile(out, record)
         if findings:
@@ -183,13 +196,6 @@ def _refuse_shared_inside(recipe: Recipe, out: str) -> None:
             path = getattr(stage, name)
             if path and storage.is_below(os.path.join(path, "x"), out):
                 raise UsageError(f"{stage.name}.{name}: {path} lies in the run folder {out}")
-
-
-def _check_engine(name: str) -> None:
-    if name in ("ray", "spark"):
-        raise UsageError(f"engine {name!r} is not available in this version; available: local")
-    if name != "local":
-        raise UsageError(f"engine {one_of(name, ['local'])}")
 
 
 def _versions() -> dict[str, str]:
@@ -280,6 +286,8 @@ def _differences(
     changed: list[str] = []
     for key in sorted(before.keys() | after.keys()):
         if before.get(key) == after.get(key) or key == "max_quarantined_ratio":
+            continue
+        if key.startswith("engine."):
             continue
         if key.startswith(places) or (key.startswith("sources.") and key.endswith(".path")):
             continue
@@ -448,7 +456,7 @@ class _Run:
                 )
         self.progress.begin(INGEST, len(tasks))
         if self.recipe.limit is None:
-            results = self._unfinished(tasks, finished_split, run_split)
+            results = self._unfinished(tasks, finished_split, run_split, INGEST)
         else:
             results = self._limited(tasks, self.recipe.limit)
         chunks: dict[str, list[Chunk]] = {name: [] for name in inputs}
@@ -476,6 +484,7 @@ class _Run:
         files_of_parts = self.engine.map(
             number_part,
             [NumberTask(run=self.out, chunks=c, number=i) for i, (_, c) in enumerate(parts)],
+            name=f"{INGEST} number",
         )
         self.record.parts = [{"source": s.name, "kind": s.kind} for s, _ in parts]
         self._finish(
@@ -501,7 +510,7 @@ class _Run:
             left = share[task.source.name]
             if left > 0:
                 limited = SplitTask(**{**vars(task), "limit": left})
-                (result,) = self._unfinished([limited], finished_split, run_split)
+                (result,) = self._unfinished([limited], finished_split, run_split, INGEST)
                 share[task.source.name] = left - sum(c.counts.found for c in result.chunks)
                 results.append(result)
         return results
@@ -552,7 +561,8 @@ class _Run:
             )
             for part in parts
         ]
-        results = self._unfinished(tasks, finished_part, run_part)
+        together = " + ".join(link.name for link in chain)
+        results = self._unfinished(tasks, finished_part, run_part, together)
         total = sum(s.cpu_seconds for r in results for s in r.steps) + extra_cpu
         wall = time.monotonic() - started
         for position, link in enumerate(chain):
@@ -605,6 +615,7 @@ class _Run:
             fingerprint=fingerprint,
             outside=outside,
             note=self._note,
+            stage=step.name,
         )
 
     def _parts(self, number: int) -> list[Part]:
@@ -687,14 +698,18 @@ class _Run:
     # -- common to all stages
 
     def _unfinished(
-        self, tasks: Sequence[Any], finished: Callable[[Any], Any], task: Callable[[Any], Any]
+        self,
+        tasks: Sequence[Any],
+        finished: Callable[[Any], Any],
+        task: Callable[[Any], Any],
+        name: str,
     ) -> list[Any]:
         """Run the tasks that an earlier run has not completed; all results in order."""
         results = [finished(item) for item in tasks]
         todo = [i for i, result in enumerate(results) if result is None]
         for _ in range(len(tasks) - len(todo)):
             self.progress.advance()
-        new = self.engine.map(task, [tasks[i] for i in todo], lambda _: self.progress.advance())
+        new = self.engine.map(task, [tasks[i] for i in todo], self.progress.advance, name=name)
         for i, result in zip(todo, new, strict=True):
             results[i] = result
         return results

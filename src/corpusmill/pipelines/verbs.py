@@ -38,6 +38,7 @@ class EngineVerbs:
         fingerprint: str = "",
         outside: tuple[str, ...] = (),
         note: Callable[[str], None] = lambda text: None,
+        stage: str = "",
     ) -> None:
         self.engine = engine
         self.work = work
@@ -46,6 +47,7 @@ class EngineVerbs:
         self.fingerprint = fingerprint
         self.outside = outside
         self.note = note
+        self.stage = stage
         self._calls = 0
 
     def map(self, parts: Sequence[Part], measure: Measure) -> Rows:
@@ -53,7 +55,10 @@ class EngineVerbs:
         return self._remembered(
             "map",
             lambda folder: self.engine.map(
-                _measure, [_MeasureTask(part=p, measure=measure, folder=folder) for p in parts]
+                _measure,
+                [_MeasureTask(part=p, measure=measure, folder=folder) for p in parts],
+                name=f"{self.stage} map",
+                gpu=getattr(measure, "gpu", False),
             ),
         )
 
@@ -73,7 +78,8 @@ class EngineVerbs:
                         1, math.ceil(sum(map(storage.file_size, files)) / PARTITION_BYTES)
                     ),
                     folder=folder,
-                )
+                ),
+                name=f"{self.stage} exchange",
             ),
         )
 
@@ -89,6 +95,7 @@ class EngineVerbs:
                     _FoldTask(path=path, fold=fold, target=storage.join(folder, f"{i:05d}.arrow"))
                     for i, path in enumerate(rows.paths)
                 ],
+                name=f"{self.stage} reduce",
             ),
         )
         # Folding when the rows have doubled keeps the work linear, and memory at twice the result.
@@ -106,7 +113,7 @@ class EngineVerbs:
         """Run a task that writes files of its own on every item."""
 
         def call(folder: str) -> list[str]:
-            self.engine.map(task, items)
+            self.engine.map(task, items, name=f"{self.stage} each")
             return []
 
         self._remembered("each", call)

@@ -246,6 +246,10 @@ class _Score:
 
     judges: tuple[Judge, ...]
 
+    @property
+    def gpu(self) -> bool:
+        return any(getattr(judge, "gpu", False) for judge in self.judges)
+
     def open(self) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
         opened = [judge.open() for judge in self.judges]
 

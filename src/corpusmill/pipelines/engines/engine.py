@@ -1,7 +1,8 @@
 """What every engine offers. The verbs that stages see (corpusmill.stage.Verbs) stand on these two.
 
 Tasks are picklable callables that read and write files through corpusmill.storage and return small
-results. They are idempotent: an engine may run one again after a worker was lost.
+results. They are idempotent, and equal results are equal bytes: an engine may run one again after a
+worker was lost, or while a worker that it has given up still runs it.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,6 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pyarrow as pa
+
+from corpusmill.errors import MillError, RunError
+
+ATTEMPTS = 3
+"""How often an item is tried when its worker dies."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +43,42 @@ class Engine(Protocol):
         self,
         task: Callable[[Any], Any],
         items: Sequence[Any],
-        done: Callable[[Any], None] = lambda result: None,
+        done: Callable[[], None] = lambda: None,
+        *,
+        name: str = "",
+        gpu: bool = False,
     ) -> list[Any]:
-        """Run the task on every item; results in item order. `done` is called as each ends."""
+        """Run the task on every item; results in item order. `done` is called as each ends.
 
-    def exchange(self, task: ExchangeTask) -> list[str]:
-        """The files of the result."""
+        `name` is what the engine's dashboard shows; a `gpu` task gets a GPU where there are any.
+        """
+
+    def exchange(self, task: ExchangeTask, *, name: str = "") -> list[str]:
+        """The files of the result, one per partition, in their order."""
 
     def close(self) -> None:
         """Give back what the engine holds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What came of one task: a result, a failure with a message for the user, or an exception's
+    type and place. A value and no exception, so that no engine tries again what fails each time."""
+
+    value: Any = None
+    failure: MillError | None = None
+    raised: str = ""
+    cpu_seconds: float = 0.0
+
+    def result(self) -> Any:
+        """The result; raises what the task has failed with."""
+        if self.failure is not None:
+            raise self.failure
+        if self.raised:
+            raise RunError(f"a task failed: {self.raised}")
+        return self.value
+
+
+def worker_died(reason: str) -> RunError:
+    """An item's workers died as often as it is tried."""
+    return RunError(f"a worker died {ATTEMPTS} times on the same task: {reason}")

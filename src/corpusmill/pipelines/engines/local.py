@@ -4,23 +4,22 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from multiprocessing.connection import wait
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import xxhash
+import psutil
 
 from corpusmill import storage
-from corpusmill.document import one_chunk
 from corpusmill.errors import RunError
 from corpusmill.isolation import Child, ChildDied, ChildError
-from corpusmill.pipelines.engines.engine import ExchangeTask
+from corpusmill.pipelines.engines.engine import ATTEMPTS, ExchangeTask, worker_died
+from corpusmill.pipelines.engines.shuffle import bring_together, cut
 
-ATTEMPTS = 3
-"""How often an item is tried when its worker dies."""
+STOPPED_SECONDS = 60.0
+"""A worker that stands still for so long, stopped by a signal, is given up like one that died."""
+
+LOOK_SECONDS = 5.0
+"""How often workers are looked at while none of them answers."""
 
 
 class LocalEngine:
@@ -38,20 +37,24 @@ class LocalEngine:
         self,
         task: Callable[[Any], Any],
         items: Sequence[Any],
-        done: Callable[[Any], None] = lambda result: None,
+        done: Callable[[], None] = lambda: None,
+        *,
+        name: str = "",
+        gpu: bool = False,
     ) -> list[Any]:
         """Run the task on every item; results in item order."""
         results: list[Any] = [None] * len(items)
         attempts = [0] * len(items)
         waiting = deque(range(len(items)))
         busy: dict[Any, tuple[Child, int]] = {}
+        stopped_since: dict[int, float] = {}
 
         def lost(child: Child, item: int, reason: str) -> None:
             self._all.remove(child)
             child.stop()
             attempts[item] += 1
             if attempts[item] >= ATTEMPTS:
-                raise RunError(f"a worker died {ATTEMPTS} times on the same task: {reason}")
+                raise worker_died(reason)
             waiting.appendleft(item)
 
         while waiting or busy:
@@ -64,7 +67,10 @@ class LocalEngine:
                     lost(child, item, str(death))
                     continue
                 busy[child.connection] = (child, item)
-            for connection in wait(list(busy)):
+            ready = wait(list(busy), LOOK_SECONDS)
+            if not ready:
+                _end_stopped([child for child, _ in busy.values()], stopped_since)
+            for connection in ready:
                 child, item = busy.pop(connection)
                 try:
                     results[item], cpu_seconds = child.receive()
@@ -75,7 +81,7 @@ class LocalEngine:
                     raise RunError(f"a task failed: {error}") from None
                 self.cpu_seconds += cpu_seconds
                 self._idle.append(child)
-                done(results[item])
+                done()
         return results
 
     def _worker(self) -> Child:
@@ -85,7 +91,7 @@ class LocalEngine:
         self._all.append(child)
         return child
 
-    def exchange(self, task: ExchangeTask) -> list[str]:
+    def exchange(self, task: ExchangeTask, *, name: str = "") -> list[str]:
         """Hash rows to partitions in spill files, then group one partition at a time."""
         spills = [
             _Spill(task=task, dataset=number, path=path, file=f"spill-{number:02d}-{i:05d}.arrow")
@@ -108,23 +114,23 @@ class LocalEngine:
         self._idle.clear()
 
 
+def _end_stopped(children: Sequence[Child], since: dict[int, float]) -> None:
+    """Kill workers that have been stopped for too long; that they died is then seen as ever."""
+    for child in children:
+        process = child.process
+        try:
+            stopped = psutil.Process(process.pid).status() == psutil.STATUS_STOPPED
+        except psutil.NoSuchProcess:
+            continue
+        if not stopped:
+            since.pop(process.pid, None)
+        elif time.monotonic() - since.setdefault(process.pid, time.monotonic()) > STOPPED_SECONDS:
+            process.kill()
+
+
 def _timed(task: Callable[[Any], Any], item: Any) -> tuple[Any, float]:
     started = time.process_time()
     return task(item), time.process_time() - started
-
-
-def partition_of(keys: pa.Array, partitions: int) -> npt.NDArray[np.int64]:
-    """The partition of each key (int64 or string)."""
-    if pa.types.is_integer(keys.type):
-        mixed = keys.to_numpy(zero_copy_only=False).astype(np.uint64) * np.uint64(
-            0x9E3779B97F4A7C15
-        )
-        hashed = mixed >> np.uint64(32)
-    else:
-        hashes = (xxhash.xxh3_64_intdigest(key.encode()) for key in keys.to_pylist())
-        hashed = np.fromiter(hashes, np.uint64, len(keys))
-    result: npt.NDArray[np.int64] = (hashed % np.uint64(partitions)).astype(np.int64)
-    return result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,15 +142,7 @@ class _Spill:
 
 
 def _spill(spill: _Spill) -> None:
-    table = storage.read_ipc(spill.path)
-    if len(spill.task.datasets) > 1:
-        tag = pa.array(np.full(table.num_rows, spill.dataset, np.int64))
-        table = table.append_column("dataset", tag)
-    partitions = partition_of(one_chunk(table.column(spill.task.by)), spill.task.partitions)
-    order = np.argsort(partitions, kind="stable")
-    ends = np.searchsorted(partitions[order], np.arange(spill.task.partitions + 1))
-    table = table.take(pa.array(order))
-    pieces = [table.slice(a, b - a) for a, b in pairwise(ends)]
+    pieces = cut(spill.task, spill.dataset, spill.path)
     storage.write_ipc_batches(storage.join(spill.task.folder, spill.file), pieces)
 
 
@@ -156,12 +154,5 @@ class _Gather:
 
 
 def _gather(gather: _Gather) -> str:
-    task = gather.task
     pieces = [storage.read_ipc_batch(path, gather.partition) for path in gather.spills]
-    rows = pa.concat_tables(pieces, promote_options="default")
-    order = [(task.by, "ascending"), ("id", "ascending")]
-    if len(task.datasets) > 1:
-        order.append(("dataset", "ascending"))
-    path = storage.join(task.folder, f"rows-{gather.partition:05d}.arrow")
-    storage.write_ipc(path, task.then(rows.sort_by(list(dict.fromkeys(order)))))
-    return path
+    return bring_together(gather.task, gather.partition, pieces)

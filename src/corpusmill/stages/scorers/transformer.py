@@ -84,6 +84,11 @@ class TransformerJudge:
     settings: TransformerScorer
     seed: int
 
+    @property
+    def gpu(self) -> bool:
+        """Whether it takes a GPU where there is one."""
+        return self.settings.device != "cpu"
+
     def open(self) -> Callable[[pa.RecordBatch], Scores]:
         """Load the model."""
         from corpusmill.stages.scorers.causal_model import CausalModel

@@ -1,0 +1,244 @@
+"""Spark: tasks by `mapInArrow` over items, exchange by its shuffle, retries bounded.
+
+A partition of an exchange is the partition of the same number in Spark (`repartitionById`), so none
+holds more than its own. Adaptive execution and speculation are off: they would merge partitions,
+and run tasks twice for nothing.
+"""
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from corpusmill.errors import RunError, UsageError
+from corpusmill.pipelines.engines.crossing import (
+    ANSWERS,
+    PIECES,
+    Cutting,
+    Gathering,
+    Mapping,
+    answers_of,
+    as_items,
+    files_of,
+)
+from corpusmill.pipelines.engines.engine import ATTEMPTS, ExchangeTask, worker_died
+from corpusmill.pipelines.engines.settings import WORKER_ENVIRONMENT, SparkSettings
+
+LOOK_SECONDS = 0.2
+"""How often the progress of a job is looked at."""
+
+ROWS_AT_A_TIME = 8
+"""Rows that cross to Python together: a piece has some 4 MB."""
+
+
+class SparkEngine:
+    """Tasks on the cluster at `master`, or on threads of this machine that end with the run."""
+
+    name = "spark"
+
+    def __init__(
+        self,
+        settings: SparkSettings,
+        *,
+        master: str | None,
+        workers: int | None,
+        stall_seconds: float,
+        application: str = "corpusmill",
+    ) -> None:
+        try:
+            from pyspark.sql import SparkSession
+        except ImportError:
+            raise UsageError("engine spark: pip install 'corpusmill[spark]'") from None
+        self._stall_seconds = stall_seconds
+        self.cpu_seconds = 0.0
+        self._owner = SparkSession.getActiveSession() is None
+        local = master is None
+        cores = workers or len(os.sched_getaffinity(0))
+        conf: dict[str, Any] = {
+            "spark.app.name": application,
+            "spark.task.maxFailures": ATTEMPTS,
+            "spark.stage.maxConsecutiveAttempts": ATTEMPTS,
+            "spark.speculation": "false",
+            "spark.sql.adaptive.enabled": "false",
+            "spark.sql.execution.arrow.maxRecordsPerBatch": ROWS_AT_A_TIME,
+            "spark.sql.execution.arrow.useLargeVarTypes": "false",
+            "spark.ui.showConsoleProgress": "false",
+            "spark.python.worker.reuse": "true",
+            **{f"spark.executorEnv.{name}": text for name, text in WORKER_ENVIRONMENT.items()},
+            **settings.conf,
+        }
+        if local:
+            conf |= {
+                "spark.ui.enabled": "false",
+                "spark.driver.host": "127.0.0.1",
+                "spark.driver.bindAddress": "127.0.0.1",
+            }
+        elif workers is not None:
+            conf["spark.cores.max"] = workers
+        python = os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        conf["spark.pyspark.python"] = python
+        builder = SparkSession.builder.master(master or f"local[{cores},{ATTEMPTS}]")
+        for name, value in conf.items():
+            builder = builder.config(name, str(value))
+        with _environment(WORKER_ENVIRONMENT):
+            try:
+                self._spark = builder.getOrCreate()
+            except Exception as error:
+                raise UsageError(f"--master {master or 'local'}: {_reason(error)}") from None
+        self._context = self._spark.sparkContext
+        self._context.setLogLevel("OFF")
+        self.workers = cores if local else (workers or self._context.defaultParallelism)
+
+    def map(
+        self,
+        task: Callable[[Any], Any],
+        items: Sequence[Any],
+        done: Callable[[], None] = lambda: None,
+        *,
+        name: str = "",
+        gpu: bool = False,
+    ) -> list[Any]:
+        """Run the task on every item; results in item order. GPUs are given by Spark's settings."""
+        results: list[Any] = [None] * len(items)
+        if not items:
+            return results
+        frame = self._items(items).mapInArrow(_OnTables(Mapping.of(task)), _ddl(ANSWERS))
+        for number, given in answers_of(self._collect(frame, name, done, len(items))):
+            results[number] = given.result()
+            self.cpu_seconds += given.cpu_seconds
+        return results
+
+    def exchange(self, task: ExchangeTask, *, name: str = "") -> list[str]:
+        """Cut files to pieces of partitions, shuffle these, bring each partition together."""
+        items = [(n, path) for n, dataset in enumerate(task.datasets) for path in dataset]
+        frame = (
+            self._items(items)
+            .mapInArrow(_OnTables(Cutting.of(task)), _ddl(PIECES))
+            .repartitionById(task.partitions, self._column("partition"))
+            .mapInArrow(_OnTables(Gathering.of(task), whole=True), _ddl(ANSWERS))
+        )
+        files, cpu_seconds = files_of(task, answers_of(self._collect(frame, name)))
+        self.cpu_seconds += cpu_seconds
+        return files
+
+    def _items(self, items: Sequence[Any]) -> Any:
+        """Items as a frame with a partition, which is a task, for each."""
+        frame = self._spark.createDataFrame(pa.concat_tables(as_items(items)))
+        return frame.repartitionById(len(items), self._column("number"))
+
+    def _column(self, name: str) -> Any:
+        from pyspark.sql.functions import col
+
+        return col(name).cast("int")
+
+    def _collect(
+        self, frame: Any, name: str, done: Callable[[], None] = lambda: None, total: int = 0
+    ) -> pa.Table:
+        """All rows of a frame. A thread waits for them: progress and a standstill are seen."""
+        from pyspark import inheritable_thread_target
+
+        group = f"corpusmill-{id(frame)}-{time.monotonic_ns()}"
+        self._context.setJobGroup(group, name, interruptOnCancel=True)
+        outcome: list[pa.Table | Exception] = []
+
+        @inheritable_thread_target(self._spark)
+        def collect() -> None:
+            try:
+                outcome.append(frame.toArrow())
+            except Exception as error:
+                outcome.append(error)
+
+        thread = threading.Thread(target=collect, daemon=True)
+        thread.start()
+        counted, moved = 0, time.monotonic()
+        try:
+            while thread.is_alive():
+                thread.join(LOOK_SECONDS)
+                ended = self._tasks_ended(group)
+                if ended > counted:
+                    moved = time.monotonic()
+                for _ in range(counted, ended):
+                    done()
+                counted = max(counted, ended)
+                if time.monotonic() - moved > self._stall_seconds:
+                    minutes = self._stall_seconds / 60
+                    raise RunError(
+                        f"no task has ended on Spark for {minutes:g} minutes (engine.stall_minutes)"
+                    )
+        finally:
+            if thread.is_alive():
+                self._context.cancelJobGroup(group)
+        (found,) = outcome
+        if isinstance(found, Exception):
+            reason = _reason(found)
+            if f"failed {ATTEMPTS} times" in str(found):
+                raise worker_died(reason)
+            raise RunError(f"Spark has failed: {reason}")
+        for _ in range(counted, total):
+            done()
+        return found
+
+    def _tasks_ended(self, group: str) -> int:
+        """Of the last stage of the group's job; the stages before it only hand items out."""
+        tracker = self._context.statusTracker()
+        ended = 0
+        for job in tracker.getJobIdsForGroup(group):
+            info = tracker.getJobInfo(job)
+            last = tracker.getStageInfo(max(info.stageIds)) if info and info.stageIds else None
+            ended += last.numCompletedTasks if last else 0
+        return ended
+
+    def close(self) -> None:
+        """End the application, whose tasks end with it."""
+        if self._owner:
+            self._spark.stop()
+
+
+@dataclass(frozen=True)
+class _OnTables:
+    """A function of tables as one of batches, alone or those of a `whole` partition."""
+
+    function: Callable[[pa.Table], pa.Table | Iterator[pa.Table]]
+    whole: bool = False
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        groups = [list(batches)] if self.whole else ([batch] for batch in batches)
+        for group in groups:
+            if group:
+                made = self.function(pa.Table.from_batches(group))
+                for table in [made] if isinstance(made, pa.Table) else made:
+                    yield from table.to_batches()
+
+
+def _ddl(schema: pa.Schema) -> str:
+    """A schema of integers and bytes in Spark's words."""
+    names = {pa.int64(): "bigint", pa.binary(): "binary"}
+    return ", ".join(f"{field.name} {names[field.type]}" for field in schema)
+
+
+def _reason(error: Exception) -> str:
+    """What Spark says, in a line: the innermost cause, without the stack."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    causes = [line for line in lines if line.startswith("Caused by:")]
+    return ((causes or lines[:1])[-1] if lines else type(error).__name__)[:300]
+
+
+@contextlib.contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    """What a process that is started meanwhile finds in its environment."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
