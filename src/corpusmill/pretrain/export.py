@@ -20,6 +20,16 @@ from corpusmill.tokenize.vocabulary import Vocabulary
 
 WEIGHTS_FILE = "model.safetensors"
 
+MARK = ".corpusmill-export.json"
+"""In every folder of exports, as `pipelines.export` has it: what such a folder holds may be written
+anew, anything else stays as it is."""
+
+FILES = {
+    "safetensors": [WEIGHTS_FILE, "settings.json", TOKENIZER_FILE],
+    "transformers": [WEIGHTS_FILE, "config.json", "tokenizer_config.json", TOKENIZER_FILE],
+}
+"""What an export writes, by its format."""
+
 NAMES = {
     "attention.query": "self_attn.q_proj",
     "attention.key": "self_attn.k_proj",
@@ -40,7 +50,7 @@ def export_model(train: str, to: str, out: str, echo: Callable[[str], None]) -> 
     """Write the newest weights of a training folder as `safetensors` or `transformers` to `out`.
 
     Returns the step that they are of. Raises UsageError for a model that transformers has no
-    equal of.
+    equal of, and for a folder that holds anything but an earlier export of this format.
     """
     vocabulary = trained_vocabulary(train)
     checkpoint = newest_checkpoint(train, echo)
@@ -51,21 +61,35 @@ def export_model(train: str, to: str, out: str, echo: Callable[[str], None]) -> 
     if settings.tied_embeddings:
         weights.pop("head.weight", None)
     if to == "safetensors":
+        _claim(out, to)
         described = {"settings": json.dumps(state["settings"]), "step": str(checkpoint.step)}
         _write(out, weights, described)
         storage.write_json(storage.join(out, "settings.json"), state["settings"])
     else:
-        if settings.experts:
-            raise UsageError(
-                f"{train}: a model with experts has no equal in transformers: use --to safetensors"
-            )
+        config = _config(train, settings, vocabulary, context)
+        _claim(out, to)
         _write(out, {_renamed(name): tensor for name, tensor in weights.items()}, {"format": "pt"})
-        storage.write_json(storage.join(out, "config.json"), _config(settings, vocabulary, context))
+        storage.write_json(storage.join(out, "config.json"), config)
         storage.write_json(
             storage.join(out, "tokenizer_config.json"), _tokenizer_config(vocabulary, context)
         )
     storage.write_atomic(storage.join(out, TOKENIZER_FILE), vocabulary.data)
     return checkpoint.step
+
+
+def _claim(out: str, to: str) -> None:
+    """Make the folder one for this export, unless it holds something else: raises UsageError."""
+    if storage.is_local(out) and storage.is_no_folder(out):
+        raise UsageError(f"{out}: cannot be an output folder")
+    path, mark = storage.join(out, MARK), {"format": to, "files": FILES[to]}
+    if storage.exists(path):
+        if storage.read_json(path) != mark:
+            raise UsageError(f"{out}: holds another export: name a folder that is empty or new")
+    elif storage.exists(out) and storage.list_files(out):
+        raise UsageError(
+            f"{out}: holds files that are of no export: name a folder that is empty or new"
+        )
+    storage.write_json(path, mark)
 
 
 def _write(out: str, weights: Mapping[str, Tensor], described: Mapping[str, str]) -> None:
@@ -86,7 +110,13 @@ def _renamed(name: str) -> str:
     return f"model.layers.{number}.{NAMES['.'.join(layer)]}.{last}"
 
 
-def _config(settings: ModelSettings, vocabulary: Vocabulary, context: int) -> dict[str, Any]:
+def _config(
+    train: str, settings: ModelSettings, vocabulary: Vocabulary, context: int
+) -> dict[str, Any]:
+    if settings.experts:
+        raise UsageError(
+            f"{train}: a model with experts has no equal in transformers: use --to safetensors"
+        )
     config: dict[str, Any] = {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
@@ -109,9 +139,9 @@ def _config(settings: ModelSettings, vocabulary: Vocabulary, context: int) -> di
         "eos_token_id": vocabulary.end_of_text,
         "torch_dtype": "float32",
     }
+    windows = [settings.window_of(n) for n in range(settings.layers)]
+    limited = any(windows)
     if settings.qk_norm:
-        windows = [settings.window_of(n) for n in range(settings.layers)]
-        limited = any(windows)
         config |= {
             "architectures": ["Qwen3ForCausalLM"],
             "model_type": "qwen3",
@@ -120,9 +150,9 @@ def _config(settings: ModelSettings, vocabulary: Vocabulary, context: int) -> di
             "max_window_layers": 0,
             "layer_types": ["sliding_attention" if w else "full_attention" for w in windows],
         }
-    elif settings.window is not None:
+    elif limited:
         raise UsageError(
-            "a model with a window and without qk_norm has no equal in transformers: "
+            f"{train}: a model with a window and without qk_norm has no equal in transformers: "
             "use --to safetensors"
         )
     return config
