@@ -203,6 +203,18 @@ def test_a_torch_loader_gives_the_same_batches_with_any_workers_and_goes_on(
         assert dataset.state_dict() == {"step": 11, "taken": 0}
 
 
+def test_loader_workers_that_stay_alive_begin_anew_in_order(tmp_path: Path) -> None:
+    folder = write(tmp_path)
+    dataset = TokenDataset(TokenBatches(folder, context=CONTEXT, batch=4))
+    dataset.load_state_dict({"step": 2})
+    loader = DataLoader(dataset, batch_size=None, num_workers=2, persistent_workers=True)
+    for _ in range(2):
+        stream = iter(loader)
+        for step in (3, 4, 5, 6, 7):
+            wanted = TokenBatches(folder, context=CONTEXT, batch=4).batch(step)
+            assert np.array_equal(next(stream).targets, wanted.targets)
+
+
 def test_a_prefetched_batch_is_the_same_and_an_error_arrives_where_it_belongs() -> None:
     def failing() -> object:
         yield one

@@ -45,18 +45,21 @@ class TokenDataset(IterableDataset[Tensors]):
     With any number of loader workers the batches come in the
     order that one process would give them. `state_dict` says how far this process has come;
     `load_state_dict`, before iterating, goes on from there: `{"step": n}` after n steps, with any
-    number of workers and ranks.
+    number of workers and ranks. Iterating anew goes on where this process has stopped; in loader
+    workers, which make batches that are never asked for, it begins where the dataset stood.
     """
 
     def __init__(self, batches: TokenBatches) -> None:
         super().__init__()
         self._batches = batches
         self._start = self._batches.step
-        self._taken = 0
+        self._taken = self._loaded = 0
 
     def __iter__(self) -> Iterator[Tensors]:
         worker = get_worker_info()
         number, workers = (0, 1) if worker is None else (worker.id, worker.num_workers)
+        if worker is not None:
+            self._taken = self._loaded
         while True:
             step = self._start + self._taken * workers + number + 1
             self._taken += 1
@@ -74,6 +77,7 @@ class TokenDataset(IterableDataset[Tensors]):
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on after a state that `state_dict` gave, or after `step` steps."""
         self._start, self._taken = state["step"], state.get("taken", 0)
+        self._loaded = self._taken
 
 
 def as_tensors(batch: Batch) -> Tensors:
@@ -89,6 +93,7 @@ def prefetched(
 
     For CUDA they are copied from pinned memory, beside what the device is doing. An exception of
     `batches` is raised where it would have been without the thread, which ends with the iteration.
+    What a TokenDataset says of its state is ahead, too: count the steps and save `{"step": n}`.
     """
     ready: queue.Queue[Tensors | BaseException | None] = queue.Queue(depth)
     stop = threading.Event()
