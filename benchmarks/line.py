@@ -13,9 +13,12 @@ alike. Runs are interleaved, figures are medians. Prints one JSON object per fig
 """
 
 import argparse
+import contextlib
+import ctypes
 import gzip
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -38,6 +41,9 @@ from corpusmill.tokenize.vocabulary import train_bpe
 ROOT = Path(__file__).resolve().parents[1]
 PEER = ROOT / ".venv-peers" / "bin" / "python"
 SAMPLES = ROOT / "samples" / "web"
+
+PR_SET_CHILD_SUBREAPER = 36
+"""Of <linux/prctl.h>."""
 
 TRAINED_BYTES = 2_000_000
 VOCABULARY = 16384
@@ -197,7 +203,13 @@ def theirs(archives: Path, tokenizer: Path) -> Answer:
 
 
 def _timed(command: list[str], **environment: str) -> tuple[float, str]:
-    """CPU-seconds of a command and of all its children that it waited for, and what it printed."""
+    """CPU-seconds of a command and of all processes below it, and what it printed.
+
+    A worker that is killed leaves its own children behind: they become children of this process,
+    so that the kernel adds up all of them.
+    """
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+    before = _children_seconds()
     with tempfile.TemporaryFile() as complaints:
         process = subprocess.Popen(
             command,
@@ -205,15 +217,20 @@ def _timed(command: list[str], **environment: str) -> tuple[float, str]:
             stderr=complaints,
             env={**os.environ, "TOKENIZERS_PARALLELISM": "false", **environment},
         )
-        assert process.stdout is not None
-        printed = process.stdout.read().decode()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)  # so that nobody waits for it again
+        printed = process.communicate()[0].decode()
         if process.returncode:
             complaints.seek(0)
             sys.stderr.buffer.write(complaints.read())
             raise SystemExit(f"{' '.join(command[:4])} ... failed: {process.returncode}")
-    return usage.ru_utime + usage.ru_stime, printed
+    with contextlib.suppress(ChildProcessError):  # until there are no more
+        while True:
+            os.wait()
+    return _children_seconds() - before, printed
+
+
+def _children_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def compared(
