@@ -1,6 +1,7 @@
 """`inspect` on token shards: tokens by source and split, and beginnings of their texts."""
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,12 @@ import pytest
 from rich.console import Console
 from tests.shard_folders import small_vocabulary, text_documents, write_folder
 
+from corpusmill import storage
+from corpusmill.errors import MillError
 from corpusmill.report.inspection import inspect_data
 from corpusmill.report.showing import MASK
 from corpusmill.report.terminal import inspect_view
+from corpusmill.tokenize.vocabulary import load_tokenizer
 
 PERSON = "jane.doe@example.org"
 
@@ -47,6 +51,43 @@ def test_the_first_text_of_each_source_and_split_is_shown(shards: Path) -> None:
     assert "train, books: document" in view
     assert "[red]not markup[/red]" in view
     assert "second book" not in view
+
+
+def test_the_token_that_ends_a_document_is_not_shown_whatever_it_is_called(tmp_path: Path) -> None:
+    data = small_vocabulary().data.replace(b"<|endoftext|>", b"</s>")
+    vocabulary = load_tokenizer(data)
+    write_folder(tmp_path, {"train": text_documents(["a text"], "books", vocabulary)}, vocabulary)
+    assert [sample["text"] for sample in inspect_data(str(tmp_path))["samples"]] == ["a text"]
+
+
+@pytest.mark.parametrize(
+    "content", ["{}", "[]", "7", '{"format": 1, "shards": [{}]}', '{"shards":']
+)
+def test_a_manifest_of_something_else_is_a_clear_error(content: str, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(MillError, match=r"manifest\.json"):
+        inspect_data(str(tmp_path))
+
+
+def test_no_text_is_read_outside_the_folder_that_is_inspected(shards: Path) -> None:
+    inside = shards / "inside"
+    inside.mkdir()
+    manifest = (shards / "manifest.json").read_text()
+    (inside / "manifest.json").write_text(manifest.replace('"train-', '"../train-'))
+    (inside / "tokenizer.json").write_bytes((shards / "tokenizer.json").read_bytes())
+    data = inspect_data(str(inside))
+    assert data["samples"] == []
+    assert "not a manifest" in data["unread"]
+
+
+def test_a_vocabulary_that_is_none_leaves_the_counts(shards: Path) -> None:
+    (shards / "tokenizer.json").write_text('{"model": 7}')
+    manifest = json.loads((shards / "manifest.json").read_text())
+    manifest["tokenizer"]["hash"] = storage.checksum_file(str(shards / "tokenizer.json"))
+    (shards / "manifest.json").write_text(json.dumps(manifest))
+    data = inspect_data(str(shards))
+    assert "not a usable tokenizer.json" in data["unread"]
+    assert set(data["tokens"]) == {"books", "<web>"}
 
 
 def test_samples_are_masked_and_safe_on_a_terminal(shards: Path) -> None:

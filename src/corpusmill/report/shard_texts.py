@@ -1,5 +1,6 @@
 """Beginnings of the texts in token shards, decoded with the vocabulary that lies beside them."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -18,6 +19,8 @@ SAMPLE_TOKENS = 4096
 """Tokens of a document that are decoded: at least 1,024 characters, more than are shown, for masks
 need what follows."""
 
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+
 
 def shard_samples(folder: str) -> list[dict[str, Any]]:
     """The first document of each source in each split: [{split, source, id, shard, text}].
@@ -26,18 +29,24 @@ def shard_samples(folder: str) -> list[dict[str, Any]]:
     """
     if not storage.is_local(folder):
         raise UsageError(f"{folder}: texts are read from a local disk; copy the shards to one")
-    manifest = storage.read_json(storage.join(folder, "manifest.json"))
+    path = storage.join(folder, "manifest.json")
+    manifest = storage.read_json(path)
     wanted: dict[tuple[str, str], tuple[str, int]] = {}
-    for shard in manifest["shards"]:
-        row = 0
-        for run in shard["runs"]:
-            wanted.setdefault((shard["split"], run["source"]), (shard["name"], row))
-            row += int(run["rows"])
-    tokenizer = _tokenizer(folder, manifest["tokenizer"])
+    try:
+        for shard in manifest["shards"]:
+            if not _FILE_NAME.fullmatch(shard["name"]):
+                raise ValueError("a manifest from elsewhere must not lead out of its folder")
+            row = 0
+            for run in shard["runs"]:
+                wanted.setdefault((shard["split"], run["source"]), (shard["name"], row))
+                row += int(run["rows"])
+        tokenizer = _tokenizer(folder, manifest["tokenizer"])
+        end_of_text = manifest["tokenizer"]["end_of_text"]
+    except (KeyError, TypeError, ValueError):
+        raise RunError(f"{path} is not a manifest of token shards") from None
     samples = []
     for (split, source), (name, row) in list(wanted.items())[:SAMPLES]:
         identity, tokens = _document(storage.join(folder, name), row)
-        end_of_text = tokenizer.token_to_id("<|endoftext|>")
         text = tokenizer.decode(
             [token for token in tokens if token != end_of_text], skip_special_tokens=False
         )
@@ -52,7 +61,10 @@ def _tokenizer(folder: str, recorded: dict[str, Any]) -> "Tokenizer":
     path = storage.join(folder, "tokenizer.json")
     if not storage.exists(path) or storage.checksum_file(path) != recorded["hash"]:
         raise RunError(f"{path}: is missing, or not the vocabulary that the manifest names")
-    return Tokenizer.from_str(storage.read_bytes(path).decode())
+    try:
+        return Tokenizer.from_str(storage.read_bytes(path).decode())
+    except Exception:  # the library's own errors are of no other class
+        raise RunError(f"{path}: is not a usable tokenizer.json") from None
 
 
 def _document(path: str, row: int) -> tuple[str, list[int]]:

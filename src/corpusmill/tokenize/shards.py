@@ -132,7 +132,8 @@ class ShardReader:
     """One shard, through a memory map.
 
     What it returns is always owned by the caller: a view of the map would turn into a crash of the
-    process when the file is replaced or cut short.
+    process when the file is cut short. While it is read a shard must not be changed in place, as
+    `cp` onto it does; what this project writes takes the place of the old file, which stays mapped.
     """
 
     def __init__(self, folder: str, shard: ShardInfo, tokenizer: TokenizerInfo) -> None:
