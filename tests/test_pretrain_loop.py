@@ -305,6 +305,8 @@ def test_a_damaged_record_and_odd_wishes_are_refused(shards: Path, tmp_path: Pat
         {"temperature": float("nan")},
         {"temperature": 1e-320},
         {"seed": 1 << 64},
+        {"tokens": 10**20},
+        {"samples": 10**12},
         {"prompt": "\udcff"},
     ]
     usual: dict[str, Any] = {

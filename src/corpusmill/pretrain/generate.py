@@ -16,6 +16,11 @@ from corpusmill.tokenize.order import Int64Array
 LEAST_TEMPERATURE = 1e-6
 """Scores divided by less leave the range of fp32; by more than its inverse, they are all alike."""
 
+MOST_TOKENS = 1 << 20
+"""Of a continuation, and MOST_SAMPLES of them: a slip of the hand is not to run for days."""
+
+MOST_SAMPLES = 1 << 10
+
 
 def generate(
     train: str,
@@ -34,8 +39,12 @@ def generate(
     from the `top_k` most probable ones (0: from all), with their scores divided by `temperature`;
     at temperature 0 it is the most probable one. The same seed gives the same texts.
     """
-    if tokens < 1 or samples < 1 or top_k < 0 or not 0 <= seed < 1 << 63:
-        raise UsageError("tokens and samples are at least 1, top_k and seed at least 0 (to 2^63)")
+    if not 1 <= tokens <= MOST_TOKENS or not 1 <= samples <= MOST_SAMPLES:
+        raise UsageError(
+            f"tokens are from 1 to {MOST_TOKENS:,}, samples from 1 to {MOST_SAMPLES:,}"
+        )
+    if top_k < 0 or not 0 <= seed < 1 << 63:
+        raise UsageError("top_k and seed are at least 0 (to 2^63)")
     if temperature != 0 and not LEAST_TEMPERATURE <= temperature <= 1 / LEAST_TEMPERATURE:
         raise UsageError(
             f"temperature: {temperature} is neither 0 nor from {LEAST_TEMPERATURE:g} to "
