@@ -124,10 +124,11 @@ def corpusmill_dag(
                     options=run_options,
                 )
             )
-        tasks.append(LookAtRun(task_id="verify", mill=mill, command="verify"))
-        if "anonymize" in kinds:
+        gate = {"verify": (), "audit": audit_options} if "anonymize" in kinds else {"verify": ()}
+        for command, options in gate.items():
+            # What they find does not go away by itself: they are not tried again.
             tasks.append(
-                LookAtRun(task_id="audit", mill=mill, command="audit", options=audit_options)
+                LookAtRun(task_id=command, mill=mill, command=command, options=options, retries=0)
             )
         # Whatever became of the run, its report is written: it shows how far the documents came.
         report = LookAtRun(

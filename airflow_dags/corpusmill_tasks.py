@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 USAGE = 2
 """Exit code of the mill for a mistake in recipe, command or input: the same command fails again."""
 
-OF_AIRFLOW = ("AIRFLOW__", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
-"""Variables that begin so stay behind: Airflow's own secrets, and the paths of its environment."""
+OF_AIRFLOW = ("AIRFLOW_", "_AIRFLOW_", "__AIRFLOW_", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+"""Variables that begin so stay behind: Airflow's secrets and connections, and the paths of its
+environment."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +108,7 @@ class ReportLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
         # While the task runs, Airflow passes the task instance itself.
-        return operator.mill.report(interval_start(ti_key.get_template_context()))
+        return str(operator.mill.report(interval_start(ti_key.get_template_context())))
 
 
 class MillTask(BaseOperator):
@@ -125,13 +126,14 @@ class MillTask(BaseOperator):
         """What stands behind `corpusmill`."""
         raise NotImplementedError
 
-    def execute(self, context: "Context") -> str:
-        return self.call(self.arguments(interval_start(context)))
+    def execute(self, context: "Context") -> None:
+        self.last_line(context)
 
-    def call(self, arguments: list[str]) -> str:
-        """Run a command, its output into the task's log; returns the last line."""
+    def last_line(self, context: "Context") -> str:
+        """Run the command, its output into the task's log; returns the last line of it."""
         from airflow.providers.standard.hooks.subprocess import SubprocessHook
 
+        arguments = self.arguments(interval_start(context))
         kept = {k: v for k, v in os.environ.items() if not k.startswith(OF_AIRFLOW)}
         self._running = SubprocessHook()
         done = self._running.run_command(
@@ -162,7 +164,7 @@ class CheckPlan(MillTask):
         return ["plan", self.mill.recipe, "--json", *self.mill.set_options(start)]
 
     def execute(self, context: "Context") -> None:
-        plan = json.loads(super().execute(context))
+        plan = json.loads(self.last_line(context))
         found = [stage["name"] for stage in plan["stages"]]
         if found != self.stages:
             raise AirflowFailException(
@@ -211,20 +213,18 @@ class Publish(MillTask):
     def arguments(self, start: datetime) -> list[str]:
         return ["inspect", self.mill.run_folder(start), "--json"]
 
-    def execute(self, context: "Context") -> str:
+    def execute(self, context: "Context") -> None:
         start = interval_start(context)
-        last = json.loads(super().execute(context))["funnel"][-1]
+        last = json.loads(self.last_line(context))["funnel"][-1]
         if last["out"] == 0:
             raise AirflowSkipException("no document of this interval is left: nothing to publish")
-        run = self.mill.run_folder(start)
         context["outlet_events"][self.asset].extra = {
-            "run": run,
+            "run": self.mill.run_folder(start),
             "interval_start": start.isoformat(),
             "stage": last["stage"],
             "documents": last["out"],
             "report": self.mill.report(start),
         }
-        return run
 
 
 class NewInput(BaseSensorOperator):

@@ -17,6 +17,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from corpusmill.pipelines.plan import make_steps
+from corpusmill.pipelines.recipe import load_recipe
+from corpusmill.stage import SinkStage
+
 RECIPE = """
 name: daily
 sources:
@@ -170,6 +174,7 @@ def airflow(repo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Airflo
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "DO_NOT_TRACK": "1",
+        "AIRFLOW_CONN_STORE": "http://user:password@localhost",
         "CORPUSMILL_KEY": "a key that stays in the environment",
     }
     made = Airflow(bin=stamp.parent / "bin", folder=folder, environment=environment)
@@ -273,7 +278,7 @@ def test_no_shell_no_template_and_no_secret_of_airflow_reaches_a_command(two_day
     assert not (two_days.folder / "owned").exists()
     for call in calls:
         assert "CORPUSMILL_KEY" in call["variables"]
-        assert not any(name.startswith("AIRFLOW__") for name in call["variables"])
+        assert not any(name.strip("_").startswith("AIRFLOW") for name in call["variables"])
     rendered = two_days.ask("select rendered_fields from rendered_task_instance_fields")
     assert all(json.loads(fields or "{}") == {} for (fields,) in rendered)
 
@@ -293,3 +298,94 @@ def test_a_failed_audit_stops_publication(airflow: Airflow) -> None:
         )
         == []
     )
+
+
+@pytest.fixture(scope="module")
+def facts(airflow: Airflow, repo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What airflow_facts.py tells of the project's own DAGs and of single tasks."""
+    done = subprocess.run(
+        [
+            *(airflow.bin / "python", repo_root / "tests/airflow_facts.py"),
+            *(repo_root / "airflow_dags", tmp_path_factory.mktemp("facts")),
+        ],
+        env=airflow.environment,
+        text=True,
+        capture_output=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return json.loads(done.stdout)
+
+
+def test_every_dag_parses_without_anything_heavy(facts: Any) -> None:
+    assert facts["errors"] == {}
+    assert set(facts["dags"]) == {"quickstart", "daily_crawl"}
+    assert facts["heavy"] == []
+
+
+def test_every_dag_has_a_task_for_each_group_and_a_gate_before_publication(
+    facts: Any, repo_root: Path
+) -> None:
+    for name, dag in facts["dags"].items():
+        tasks = dag["tasks"]
+        plan = json.loads((repo_root / f"airflow_dags/{name}.plan.json").read_text())
+        stages = [task for task in tasks.values() if task["kind"] == "RunStages"]
+        assert len(stages) == sum(stage["writes"] for stage in plan["stages"]) > 1
+        assert all(task["retries"] == 3 and task["links"] == ["Report"] for task in stages)
+        publish = tasks["publish"]
+        assert {"verify", "audit"} <= set(publish["all_upstream"])
+        assert publish["trigger_rule"] == "all_success"
+        assert [t for t in tasks if tasks[t]["outlets"]] == ["publish"]
+        assert tasks["wait"]["mode"] == "reschedule"
+        assert not any(task["templates"] for task in tasks.values())
+        assert dag["max_active_runs"] == 1
+    in_turn = {
+        name: {task["depends_on_past"] for task in dag["tasks"].values()}
+        for name, dag in facts["dags"].items()
+    }
+    assert in_turn == {"quickstart": {False}, "daily_crawl": {True}}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "plan"),
+    [
+        ("src/corpusmill/pipelines/recipes/quickstart.yaml", "quickstart.plan.json"),
+        ("airflow_dags/daily_crawl.yaml", "daily_crawl.plan.json"),
+    ],
+)
+def test_the_plans_of_the_examples_are_those_of_their_recipes(
+    repo_root: Path, recipe: str, plan: str
+) -> None:
+    loaded = load_recipe(str(repo_root / recipe))
+    stored = json.loads((repo_root / "airflow_dags" / plan).read_text())
+    assert stored["name"] == loaded.name
+    assert [(stage["name"], stage["writes"]) for stage in stored["stages"]] == [
+        (step.name, step.barrier or isinstance(step.stage, SinkStage))
+        for step in make_steps(loaded)
+    ]
+
+
+def test_the_interval_is_in_the_zone_of_the_dag(facts: Any) -> None:
+    assert facts["interval"] == "2026-03-02 00:30:00+01:00"
+    assert facts["interval given"] == "2026-02-01 00:00:00+01:00"
+    assert facts["interval unknown"].startswith("AirflowFailException: this run has no data")
+    assert facts["interval nonsense"].startswith("AirflowFailException: interval_start: ")
+
+
+def test_a_mistake_is_not_tried_again_and_a_failure_is(facts: Any) -> None:
+    assert facts["exit 0"] == "None"
+    assert facts["exit 1"] == "AirflowException: corpusmill run ended with exit code 1"
+    assert facts["exit 2"] == "AirflowFailException: corpusmill run: what went wrong"
+    assert facts["stale plan"].startswith("AirflowFailException: r.yaml has the stages 00-ingest,")
+
+
+def test_the_sensor_waits_until_files_are_there_and_at_rest(facts: Any) -> None:
+    assert facts["no file"] == facts["no file in folder"] == "False"
+    assert facts["files"] == "True"
+    assert facts["files that are new"] == "False"
+    assert facts["files without marker"] == "False"
+    assert facts["files with marker"] == "True"
+
+
+def test_an_interval_without_new_documents_is_not_published(facts: Any) -> None:
+    assert facts["nothing to publish"].startswith("AirflowSkipException: no document")
