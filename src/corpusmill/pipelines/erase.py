@@ -21,6 +21,7 @@ from corpusmill.pipelines.ledger import (
     load_run,
     part_path,
 )
+from corpusmill.pipelines.metrics_file import write_metrics
 from corpusmill.pipelines.rounds import ROUND_FILE, ROUNDS, recount_rounds, round_numbers
 from corpusmill.pipelines.tombstones import Tombstones, load_tombstones
 from corpusmill.stages.duplicate_index import forget_documents
@@ -127,6 +128,7 @@ def erase(run: str, request: Request) -> Erased:
     if storage.checksum_file(storage.join(run, RUN_FILE)) == request.record:
         for stage in record.stages:
             _recount(record, stage, request.counts[stage.name], files)
+        write_metrics(run, record)
         record.save(run)
     return Erased(shards=shards, indexed=indexed, report_removed=report, exports_removed=exports)
 

@@ -41,6 +41,7 @@ from corpusmill.pipelines.ledger import (
     part_path,
     reconcile,
 )
+from corpusmill.pipelines.metrics_file import write_metrics
 from corpusmill.pipelines.part import (
     ChainStep,
     PartResult,
@@ -719,6 +720,7 @@ class _Run:
         self._trim(stage.name)
         self.record.stages.append(stage)
         self.record.save(self.out)
+        write_metrics(self.out, self.record)
         self.progress.end(stage)
 
     def _trim(self, name: str) -> None:
