@@ -6,11 +6,9 @@ import platform
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
-
-import yaml
 
 from corpusmill import storage
 from corpusmill.errors import RunError, UsageError
@@ -64,14 +62,21 @@ from corpusmill.pipelines.plan import (
     with_seed,
 )
 from corpusmill.pipelines.recipe import Recipe
-from corpusmill.pipelines.tombstones import TOMBSTONES_FILE, load_tombstones
+from corpusmill.pipelines.resume import (
+    RECIPE_FILE,
+    drop_only,
+    drop_quarantined,
+    drop_stages,
+    refuse_foreign,
+    take_over,
+)
+from corpusmill.pipelines.tombstones import load_tombstones
 from corpusmill.pipelines.verbs import EngineVerbs
 from corpusmill.pipelines.verify import are_shards_there
 from corpusmill.stage import GlobalStage, NarrowStage, Part, SinkStage
 from corpusmill.stages.k_anonymity import rarer_behind
 from corpusmill.stages.sources.listing import InputFile
 
-RECIPE_FILE = "recipe.yaml"
 ALWAYS_TOLERATED = 20
 """Quarantined documents that never fail a source, whatever the ratio."""
 
@@ -149,7 +154,7 @@ def run(
     extraction(recipe, inputs).check()
     _refuse_shared_inside(recipe, out)
     with storage.folder_lock(out):
-        _refuse_foreign(out)
+        refuse_foreign(out)
         storage.remove_unfinished(out)
         finish_request(out)
         old = load_run(out) if storage.exists(storage.join(out, RUN_FILE)) else None
@@ -167,13 +172,13 @@ def run(
             inputs=checksums,
         )
         if old is not None:
-            _take_over(out, record, old, recipe, all_prints, update)
+            take_over(out, record, old, recipe, all_prints, update)
         if retry_quarantined:
-            _forget_quarantined(out, record)
+            drop_quarantined(out, record)
         if only is not None:
-            _forget_only(out, record, stage_number(recipe, only))
+            drop_only(out, record, stage_number(recipe, only))
         had_shards = storage.exists(storage.join(out, "shards"))
-        _drop_stages(out, record, len(steps))
+        drop_stages(out, record, len(steps))
         if had_shards and not storage.exists(storage.join(out, "shards")) and progress:
             progress.note("shards/ is removed: it was made of stages that are not run here")
         storage.write_atomic(storage.join(out, RECIPE_FILE), recipe.to_yaml().encode())
@@ -207,160 +212,6 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _refuse_foreign(out: str) -> None:
-    if not storage.is_local(out) or storage.exists(storage.join(out, RUN_FILE)):
-        return
-    # A run that was killed before its first record leaves its recipe only.
-    strangers = {name for name in os.listdir(out) if not name.startswith(".")} - {
-        RECIPE_FILE,
-        TOMBSTONES_FILE,
-    }
-    if strangers:
-        raise UsageError(
-            f"{out} is not empty and not a run folder (it holds {sorted(strangers)[0]!r}): "
-            "choose another --out"
-        )
-
-
-def _take_over(
-    out: str,
-    record: RunRecord,
-    old: RunRecord,
-    recipe: Recipe,
-    prints: Sequence[str],
-    update: bool,
-) -> None:
-    """Keep what an earlier run in the folder has finished, if this is the same run."""
-    steps = make_steps(recipe)
-    fatal, changed = _differences(out, record, old, recipe)
-    if fatal:
-        listed = "\n".join(f"  {line}" for line in fatal)
-        raise UsageError(f"{out} holds another run:\n{listed}\nchoose another --out")
-    finished = 0
-    for number, stage in enumerate(old.stages):
-        same = number < len(steps) and (stage.name, stage.fingerprint) == (
-            steps[number].name,
-            prints[number],
-        )
-        if not same:
-            if not changed:
-                changed.append(f"stage {stage.name}: the content of its files, its key or its code")
-            break
-        finished = number + 1
-    if changed and not update:
-        listed = "\n".join(f"  {line}" for line in changed)
-        raise UsageError(
-            f"{out} holds a run of another version of this recipe:\n{listed}\n"
-            "add --update to run the changed stage and what follows it again"
-        )
-    record.stages = list(old.stages)
-    record.parts = old.parts
-    record.published = old.published
-    record.notes = old.notes
-    _drop_stages(out, record, finished)
-    for stage in old.stages[finished:]:
-        for area in ("stages", "ledger"):
-            storage.remove(storage.join(out, area, stage.name))
-
-
-def _differences(
-    out: str, record: RunRecord, old: RunRecord, recipe: Recipe
-) -> tuple[list[str], list[str]]:
-    """What differs from the folder's recipe and inputs: fatally, and such that --update helps."""
-    try:
-        then = yaml.safe_load(storage.read_bytes(storage.join(out, RECIPE_FILE)))
-    except (OSError, yaml.YAMLError):
-        raise UsageError(f"{out} has no readable {RECIPE_FILE}: choose another --out") from None
-    now = yaml.safe_load(recipe.to_yaml())
-    for plain in (then, now):
-        plain["sources"] = {source["name"]: source for source in plain["sources"]}
-    before, after = dict(_flatten(then)), dict(_flatten(now))
-    # Where files lie is not what they are; their content is in the fingerprints.
-    places = tuple(
-        f"stages[{number}].{stage.name}.{name}"
-        for number, stage in enumerate(recipe.stages)
-        for name in stage.path_settings
-    )
-    fatal: list[str] = []
-    changed: list[str] = []
-    for key in sorted(before.keys() | after.keys()):
-        if before.get(key) == after.get(key) or key == "max_quarantined_ratio":
-            continue
-        if key.startswith("engine."):
-            continue
-        if key.startswith(places) or (key.startswith("sources.") and key.endswith(".path")):
-            continue
-        line = f"{key}: {before.get(key, 'not set')} -> {after.get(key, 'not set')}"
-        (fatal if key == "name" or key.startswith("sources") else changed).append(line)
-    old_files = {(f["source"], f["path"]): f["xxh3"] for f in old.inputs}
-    new_files = {(f["source"], f["path"]): f["xxh3"] for f in record.inputs}
-    for place in sorted(old_files.keys() | new_files.keys()):
-        if old_files.get(place) != new_files.get(place):
-            how = "changed" if place in old_files and place in new_files else "removed"
-            how = "added" if place not in old_files else how
-            fatal.append(f"source {place[0]}: file {place[1]} {how}")
-    if len(fatal) > 12:
-        fatal = [*fatal[:10], f"... and {len(fatal) - 10} more"]
-    return fatal, changed
-
-
-def _flatten(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
-        for key, inner in value.items():
-            yield from _flatten(inner, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list) and value:
-        for i, inner in enumerate(value):
-            yield from _flatten(inner, f"{path}[{i}]")
-    else:
-        yield path, value
-
-
-def _drop_stages(out: str, record: RunRecord, number: int) -> None:
-    """Take stages from `number` on as not yet run; what they published goes, receipts stay.
-
-    The record forgets them first: a kill in between leaves files too many, never too few.
-    """
-    dropped = [stage.name for stage in record.stages[number:]]
-    if not dropped:
-        return
-    del record.stages[number:]
-    record.notes = []
-    if record.published in dropped:
-        record.published = None
-    record.save(out)
-    for name in dropped:
-        if name.endswith("-tokenize"):
-            storage.remove(storage.join(out, "shards"))
-            storage.remove(storage.join(out, "stages", name))
-    if record.published is None:
-        storage.remove(storage.join(out, "documents"))
-
-
-def _forget_only(out: str, record: RunRecord, number: int) -> None:
-    if number > len(record.stages):
-        known = record.stages[-1].name if record.stages else "nothing"
-        raise UsageError(f"--only: the stage's input is not recorded; finished so far: {known}")
-    again = [stage.name for stage in record.stages[number : number + 1]]
-    _drop_stages(out, record, number)
-    for name in again:
-        storage.remove(storage.join(out, "stages", name))
-
-
-def _forget_quarantined(out: str, record: RunRecord) -> None:
-    """Take the earliest stage with quarantined documents, and what follows, as not yet run.
-
-    What unfinished stages have judged so far goes too: a stage may have failed for its quarantine.
-    """
-    counts = [stage.counts.quarantined for stage in record.stages]
-    number = next((i for i, n in enumerate(counts) if n), len(counts))
-    _drop_stages(out, record, number)
-    keep = {stage.name for stage in record.stages}
-    folder = storage.join(out, "stages")
-    for name in os.listdir(folder) if storage.is_local(out) and storage.exists(folder) else []:
-        if name not in keep:
-            storage.remove(storage.join(folder, name))
 
 
 class _Run:
@@ -418,7 +269,7 @@ class _Run:
             )
             sink = isinstance(self.steps[number].stage, SinkStage) and stage.counts.out
             if not ledger or (sink and not are_shards_there(storage.join(self.out, "shards"))):
-                _drop_stages(self.out, self.record, number)
+                drop_stages(self.out, self.record, number)
                 return
 
     def _back_to_a_barrier(self) -> None:
@@ -427,7 +278,7 @@ class _Run:
             stage = self.record.stages[-1]
             if stage.parts and self._is_whole(f"stages/{stage.name}", stage):
                 return
-            _drop_stages(self.out, self.record, len(self.record.stages) - 1)
+            drop_stages(self.out, self.record, len(self.record.stages) - 1)
 
     # -- ingest
 
