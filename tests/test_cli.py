@@ -202,8 +202,8 @@ def test_an_interrupted_run_ends_with_130_and_the_same_command_goes_on(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--engine", "ray"], "engine 'ray' is not available in this version; available: local"),
-        (["--engine", "spark"], "engine 'spark' is not available"),
+        (["--address", "127.0.0.1:6379"], "--address is for --engine ray, not local"),
+        (["--master", "spark://127.0.0.1:7077"], "--master is for --engine spark, not local"),
         (["--engine", "rey"], "'rey' is not one of 'local', 'ray', 'spark'"),
         (["--until", "dedupe"], "(did you mean 'deduplicate'?)"),
         (["--limit", "3", "--sample", "0.1"], "--limit and --sample exclude each other"),

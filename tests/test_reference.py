@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from corpusmill.pipelines.engines.settings import EngineSettings, RaySettings, SparkSettings
 from corpusmill.pipelines.reference import settings_table
 from corpusmill.stages.anonymize import Anonymize
 from corpusmill.stages.boilerplate import Boilerplate
@@ -40,6 +41,7 @@ PAGES: dict[str, tuple[type[BaseModel], ...]] = {
     "k_anonymity.md": (KAnonymity,),
     "privacy.md": (Anonymize,),
     "vocabulary.md": (Tokenize,),
+    "engines.md": (EngineSettings, RaySettings, SparkSettings),
 }
 
 

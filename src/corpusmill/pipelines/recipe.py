@@ -56,7 +56,7 @@ class Recipe(BaseModel):
     """Read at most so many documents, an equal share from each source (`--limit`)."""
     sample: float | None = Field(default=None, gt=0, le=1)
     """Read this share of the documents, chosen by a keyed hash of their ids (`--sample`)."""
-    engine: EngineSettings = Field(default_factory=EngineSettings)
+    engine: EngineSettings = EngineSettings()
     """Where the work is done; none of it changes the output."""
     sources: tuple[Source, ...] = Field(min_length=1)
     """Where documents come from."""

@@ -35,7 +35,7 @@ class RaySettings(_Settings):
 class SparkSettings(_Settings):
     """For `--engine spark`."""
 
-    conf: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    conf: dict[str, str | int | float | bool] = {}
     """Spark's own settings of size and time, such as `spark.executor.memory: 8g`."""
 
     @field_validator("conf")
@@ -63,9 +63,9 @@ class EngineSettings(_Settings):
     """Tasks at a time, without it as many as there are cores; `--workers` says it for one run."""
     stall_minutes: float = Field(default=240.0, gt=0, le=100_000)
     """A run on a cluster in which no task has ended for so long fails, and can be resumed."""
-    ray: RaySettings = Field(default_factory=RaySettings)
+    ray: RaySettings = RaySettings()
     """For `--engine ray`."""
-    spark: SparkSettings = Field(default_factory=SparkSettings)
+    spark: SparkSettings = SparkSettings()
     """For `--engine spark`."""
 
 
