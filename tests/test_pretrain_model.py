@@ -289,7 +289,7 @@ def test_what_others_chose_changes_no_bit_where_rows_end_between_instructions() 
     layer = Experts(settings_of(experts=3, experts_per_token=2, feed_forward=33))
     with torch.no_grad():
         for parameter in layer.parameters():
-            parameter *= 4
+            parameter.mul_(4)
     for seed in range(20):
         torch.manual_seed(seed)
         x = torch.randn(1, 120, 64)
