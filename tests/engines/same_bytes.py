@@ -1,4 +1,4 @@
-"""What every engine must give: the bytes of the local one. A recipe that tries all, and the check."""
+"""What every engine must give, the bytes of the local one: a recipe that tries all, a check."""
 
 import json
 import shutil

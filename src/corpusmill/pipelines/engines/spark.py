@@ -5,7 +5,7 @@ holds more than its own. Adaptive execution and speculation are off: they would 
 and run tasks twice for nothing.
 """
 
-import contextlib
+import importlib.util
 import os
 import sys
 import threading
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
 import pyarrow as pa
 
 from corpusmill.errors import RunError, UsageError
@@ -29,12 +30,17 @@ from corpusmill.pipelines.engines.crossing import (
 )
 from corpusmill.pipelines.engines.engine import ATTEMPTS, ExchangeTask, worker_died
 from corpusmill.pipelines.engines.settings import WORKER_ENVIRONMENT, SparkSettings
+from corpusmill.pipelines.engines.spark_session import SparkProcess, reason
 
 LOOK_SECONDS = 0.2
 """How often the progress of a job is looked at."""
 
 ROWS_AT_A_TIME = 8
 """Rows that cross to Python together: a piece has some 4 MB."""
+
+
+MB_A_CORE = 256
+"""A task's batches of pieces and the buffers of its shuffle."""
 
 
 class SparkEngine:
@@ -51,13 +57,10 @@ class SparkEngine:
         stall_seconds: float,
         application: str = "corpusmill",
     ) -> None:
-        try:
-            from pyspark.sql import SparkSession
-        except ImportError:
-            raise UsageError("engine spark: pip install 'corpusmill[spark]'") from None
+        if importlib.util.find_spec("pyspark") is None:
+            raise UsageError("engine spark: pip install 'corpusmill[spark]'")
         self._stall_seconds = stall_seconds
         self.cpu_seconds = 0.0
-        self._owner = SparkSession.getActiveSession() is None
         local = master is None
         cores = workers or len(os.sched_getaffinity(0))
         conf: dict[str, Any] = {
@@ -68,32 +71,38 @@ class SparkEngine:
             "spark.sql.adaptive.enabled": "false",
             "spark.sql.execution.arrow.maxRecordsPerBatch": ROWS_AT_A_TIME,
             "spark.sql.execution.arrow.useLargeVarTypes": "false",
+            # items go out as they come, a task each, and not through a shuffle
+            "spark.sql.execution.arrow.localRelationThreshold": "0",
             "spark.ui.showConsoleProgress": "false",
             "spark.python.worker.reuse": "true",
+            "spark.driver.maxResultSize": "0",  # what comes back is held by Python anyway
             **{f"spark.executorEnv.{name}": text for name, text in WORKER_ENVIRONMENT.items()},
-            **settings.conf,
         }
         if local:
             conf |= {
                 "spark.ui.enabled": "false",
                 "spark.driver.host": "127.0.0.1",
                 "spark.driver.bindAddress": "127.0.0.1",
+                "spark.driver.memory": f"{_local_memory_mb(cores)}m",
             }
         elif workers is not None:
             conf["spark.cores.max"] = workers
+        conf |= settings.conf
         python = os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         conf["spark.pyspark.python"] = python
-        builder = SparkSession.builder.master(master or f"local[{cores},{ATTEMPTS}]")
-        for name, value in conf.items():
-            builder = builder.config(name, str(value))
-        with _environment(WORKER_ENVIRONMENT):
+        self._process = SparkProcess(
+            master or f"local[{cores},{ATTEMPTS}]", conf, WORKER_ENVIRONMENT
+        )
+        self._spark = self._process.session
+        self._context = self._process.context
+        self.workers = cores
+        if not local:
             try:
-                self._spark = builder.getOrCreate()
-            except Exception as error:
-                raise UsageError(f"--master {master or 'local'}: {_reason(error)}") from None
-        self._context = self._spark.sparkContext
-        self._context.setLogLevel("OFF")
-        self.workers = cores if local else (workers or self._context.defaultParallelism)
+                self._process.wait_for_executors()
+            except BaseException:
+                self.close()
+                raise
+            self.workers = workers or self._context.defaultParallelism
 
     def map(
         self,
@@ -116,11 +125,13 @@ class SparkEngine:
 
     def exchange(self, task: ExchangeTask, *, name: str = "") -> list[str]:
         """Cut files to pieces of partitions, shuffle these, bring each partition together."""
+        from pyspark.sql.functions import col
+
         items = [(n, path) for n, dataset in enumerate(task.datasets) for path in dataset]
         frame = (
             self._items(items)
             .mapInArrow(_OnTables(Cutting.of(task)), _ddl(PIECES))
-            .repartitionById(task.partitions, self._column("partition"))
+            .repartitionById(task.partitions, col("partition").cast("int"))
             .mapInArrow(_OnTables(Gathering.of(task), whole=True), _ddl(ANSWERS))
         )
         files, cpu_seconds = files_of(task, answers_of(self._collect(frame, name)))
@@ -129,13 +140,7 @@ class SparkEngine:
 
     def _items(self, items: Sequence[Any]) -> Any:
         """Items as a frame with a partition, which is a task, for each."""
-        frame = self._spark.createDataFrame(pa.concat_tables(as_items(items)))
-        return frame.repartitionById(len(items), self._column("number"))
-
-    def _column(self, name: str) -> Any:
-        from pyspark.sql.functions import col
-
-        return col(name).cast("int")
+        return self._spark.createDataFrame(pa.concat_tables(as_items(items)))
 
     def _collect(
         self, frame: Any, name: str, done: Callable[[], None] = lambda: None, total: int = 0
@@ -176,10 +181,9 @@ class SparkEngine:
                 self._context.cancelJobGroup(group)
         (found,) = outcome
         if isinstance(found, Exception):
-            reason = _reason(found)
             if f"failed {ATTEMPTS} times" in str(found):
-                raise worker_died(reason)
-            raise RunError(f"Spark has failed: {reason}")
+                raise worker_died(reason(found))
+            raise RunError(f"Spark has failed: {reason(found)}")
         for _ in range(counted, total):
             done()
         return found
@@ -196,8 +200,7 @@ class SparkEngine:
 
     def close(self) -> None:
         """End the application, whose tasks end with it."""
-        if self._owner:
-            self._spark.stop()
+        self._process.close()
 
 
 @dataclass(frozen=True)
@@ -222,23 +225,7 @@ def _ddl(schema: pa.Schema) -> str:
     return ", ".join(f"{field.name} {names[field.type]}" for field in schema)
 
 
-def _reason(error: Exception) -> str:
-    """What Spark says, in a line: the innermost cause, without the stack."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    causes = [line for line in lines if line.startswith("Caused by:")]
-    return ((causes or lines[:1])[-1] if lines else type(error).__name__)[:300]
-
-
-@contextlib.contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """What a process that is started meanwhile finds in its environment."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+def _local_memory_mb(cores: int) -> int:
+    """What Java may hold for tasks on threads of this machine, half of it at most."""
+    half = psutil.virtual_memory().total // 2 >> 20
+    return int(min(1024 + MB_A_CORE * cores, half))
