@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from corpusmill.errors import MillError, RunError, where_raised
 from corpusmill.pipelines.engines.engine import Answer, ExchangeTask
@@ -175,24 +178,32 @@ class Gathering:
 
     def _answers(self, pieces: pa.Table) -> Iterator[tuple[int, Answer]]:
         task: ExchangeTask = _read(self.task)
-        table = pieces.sort_by([(name, "ascending") for name in ("partition", "number", "piece")])
-        partitions = table.column("partition").to_numpy()
-        begin = 0
-        while begin < len(partitions):
-            partition = int(partitions[begin])
-            end = begin + int((partitions[begin:] == partition).argmin() or len(partitions) - begin)
-            group = table.slice(begin, end - begin)
-            begin = end
-            told = [data for data in group.column("answer").to_pylist() if data is not None]
+        # Rows are looked up one by one: a sorted copy would hold all of them twice, and fails
+        # at 2 GiB.
+        order = pc.sort_indices(
+            pieces.select(["partition", "number", "piece"]),
+            sort_keys=[(name, "ascending") for name in ("partition", "number", "piece")],
+        ).to_numpy()
+        partitions = pieces.column("partition").to_numpy()[order]
+        begins = np.flatnonzero(np.diff(partitions, prepend=-1))
+        for rows in np.split(order, begins[1:]) if len(order) else ():
+            told = _there(pieces.column("answer"), rows)
             for data in told:
-                yield -1, _read(data)
-            if len(told) == group.num_rows:
-                continue
-            yield partition, answer(partial(_brought_together, task, partition, group))
+                yield -1, _read(data.as_py())
+            if len(told) < len(rows):
+                packed = _there(pieces.column("rows"), rows)
+                partition = pieces.column("partition")[int(rows[0])].as_py()
+                yield partition, answer(partial(_brought_together, task, partition, packed))
 
 
-def _brought_together(task: ExchangeTask, partition: int, group: pa.Table) -> tuple[str, int]:
-    packed = [data for data in group.column("rows") if data.is_valid]
+def _there(column: pa.ChunkedArray, rows: npt.NDArray[np.uint64]) -> list[pa.Scalar]:
+    """The values of some rows that are not null."""
+    return [value for row in rows.tolist() if (value := column[row]).is_valid]
+
+
+def _brought_together(
+    task: ExchangeTask, partition: int, packed: Sequence[pa.Scalar]
+) -> tuple[str, int]:
     path = bring_together(task, partition, (_unpack(data.as_buffer()) for data in packed))
     return path, len(packed)
 

@@ -5,13 +5,20 @@ keeps them. Shuffles are made of tasks, too (`SHUFFLE_V2`): what is lost with a 
 from its lineage, where the actors of the other strategy would lose it.
 """
 
+import contextlib
 import logging
 import os
 import queue
+import shutil
+import socket
+import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow as pa
 
 from corpusmill.errors import MillError, RunError, UsageError
@@ -24,9 +31,30 @@ from corpusmill.pipelines.engines.crossing import (
     files_of,
 )
 from corpusmill.pipelines.engines.engine import ATTEMPTS, Answer, ExchangeTask, worker_died
-from corpusmill.pipelines.engines.settings import WORKER_ENVIRONMENT, RaySettings
+from corpusmill.pipelines.engines.settings import (
+    WORKER_ENVIRONMENT,
+    RaySettings,
+    environment,
+)
 
 MB = 1 << 20
+
+STORE_MB = 100, 2048
+"""Of the own cluster's object store, which is a tenth of the memory: what is in flight between two
+tasks. Ray's default, a third of the memory, is what the tasks need; more goes to disk."""
+
+STORE_SHARE_OF_SHARED_MEMORY = 0.8
+"""Of what /dev/shm has left, which is little in a container."""
+
+CONNECT_SECONDS = 5
+"""How long a head node may take to answer."""
+
+SESSIONS = "corpusmill-ray-"
+"""Folders of own clusters in the folder for temporary files; the process's id follows."""
+
+ONE_POOL = {"RAY_DATA_SHUFFLE_MAP_WORKER": "1", "RAY_DATA_SHUFFLE_REDUCE_WORKER": "1"}
+"""Variables that Ray Data sets for the two ends of a shuffle, which keeps their workers apart from
+all others. Set for all tasks they keep nobody apart: a worker costs two CPU seconds to start."""
 
 
 class RayEngine:
@@ -52,6 +80,7 @@ class RayEngine:
         self._settings = settings
         self._stall_seconds = stall_seconds
         self._owner = not ray.is_initialized()
+        self._session = ""
         self.cpu_seconds = 0.0
         if self._owner:
             self._connect(address, workers)
@@ -68,20 +97,38 @@ class RayEngine:
         logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # failures are raised
 
     def _connect(self, address: str | None, workers: int | None) -> None:
-        here: dict[str, Any] = {"num_cpus": workers or len(os.sched_getaffinity(0))}
-        here["include_dashboard"] = False
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        if address is not None:
+            _check_address(address)
+        options: dict[str, Any] = {
+            "logging_level": logging.ERROR,
+            "log_to_driver": False,
+            "runtime_env": {"env_vars": WORKER_ENVIRONMENT | ONE_POOL},
+        }
+        variables = {"RAY_USAGE_STATS_ENABLED": "0"}
+        if address is not None:
+            variables["RAY_gcs_server_port_wait_time_s"] = str(CONNECT_SECONDS)
         try:
-            self._ray.init(
-                address=address or "local",
-                logging_level=logging.ERROR,
-                log_to_driver=False,
-                runtime_env={"env_vars": WORKER_ENVIRONMENT},
-                **({} if address else here),
-            )
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            reason = str(error).strip().partition("\n")[0][:300]
-            raise UsageError(f"--address {address or 'local'}: {reason}") from None
+            with warnings.catch_warnings(), environment(variables):
+                warnings.simplefilter("ignore")
+                if address is not None:
+                    self._ray.init(address=address, **options)
+                else:
+                    self._session = _own_session()
+                    self._ray.init(
+                        address="local",
+                        num_cpus=workers or len(os.sched_getaffinity(0)),
+                        include_dashboard=False,
+                        object_store_memory=_store_bytes(),
+                        _temp_dir=self._session,
+                        **options,
+                    )
+        except BaseException as error:
+            self.close()
+            if not isinstance(error, (ConnectionError, RuntimeError, ValueError, OSError)):
+                raise
+            reason = " ".join(str(error).split())[:300] or type(error).__name__
+            where = "engine ray" if address is None else f"--address {address}"
+            raise UsageError(f"{where}: {reason}") from None
 
     def map(
         self,
@@ -96,9 +143,7 @@ class RayEngine:
         results: list[Any] = [None] * len(items)
         if not items:
             return results
-        dataset = self._data.from_arrow(as_items(items)).map_batches(
-            Mapping.of(task), **self._options(gpu)
-        )
+        dataset = self._mapped(self._data.from_arrow(as_items(items)), Mapping.of(task), gpu)
         for number, given in self._answers(dataset, name):
             results[number] = given.result()
             self.cpu_seconds += given.cpu_seconds
@@ -108,27 +153,24 @@ class RayEngine:
     def exchange(self, task: ExchangeTask, *, name: str = "") -> list[str]:
         """Cut files to pieces of partitions, shuffle these, bring each partition together."""
         items = [(n, path) for n, dataset in enumerate(task.datasets) for path in dataset]
-        dataset = (
-            self._data.from_arrow(as_items(items))
-            .map_batches(Cutting.of(task), **self._options())
-            .repartition(task.partitions, keys=["partition"])
-            .map_batches(Gathering.of(task), **self._options())
-        )
+        pieces = self._mapped(self._data.from_arrow(as_items(items)), Cutting.of(task))
+        shuffled = pieces.repartition(task.partitions, keys=["partition"])
+        dataset = self._mapped(shuffled, Gathering.of(task))
         files, cpu_seconds = files_of(task, self._answers(dataset, name))
         self.cpu_seconds += cpu_seconds
         return files
 
-    def _options(self, gpu: bool = False) -> dict[str, Any]:
-        options: dict[str, Any] = {
-            "batch_size": None,
-            "batch_format": "pyarrow",
-            "max_retries": ATTEMPTS - 1,
-        }
+    def _mapped(self, dataset: Any, function: Callable[[pa.Table], Any], gpu: bool = False) -> Any:
+        """The dataset after a function of whole blocks."""
+        options: dict[str, Any] = {"max_retries": ATTEMPTS - 1}
         if gpu and self._gpus:
             options["num_gpus"] = 1
         if self._settings.task_memory_mb is not None:
             options["memory"] = self._settings.task_memory_mb * MB
-        return options
+        with warnings.catch_warnings():
+            # max_retries has no parameter of its own yet; without it a task is tried for ever.
+            warnings.simplefilter("ignore")
+            return dataset.map_batches(function, batch_size=None, batch_format="pyarrow", **options)
 
     def _answers(self, dataset: Any, name: str) -> Iterator[tuple[int, Answer]]:
         """The answers as they come; a thread waits for them, so that a standstill is seen."""
@@ -136,30 +178,38 @@ class RayEngine:
             dataset.set_name(name.replace(" ", "_"))
         came: queue.Queue[pa.Table | BaseException | None] = queue.Queue()
 
+        over = threading.Event()
+
         def read() -> None:
             try:
                 for table in dataset.iter_batches(
                     batch_size=None, batch_format="pyarrow", prefetch_batches=0
                 ):
                     came.put(table)
+                    if over.is_set():  # no further task is started
+                        return
                 came.put(None)
             except BaseException as error:
                 came.put(error)
 
         threading.Thread(target=read, daemon=True).start()
-        while True:
-            try:
-                table = came.get(timeout=self._stall_seconds)
-            except queue.Empty:
-                minutes = self._stall_seconds / 60
-                raise RunError(
-                    f"no task has ended on Ray for {minutes:g} minutes (engine.stall_minutes)"
-                ) from None
-            if table is None:
-                return
-            if isinstance(table, BaseException):
-                raise self._failure(table)
-            yield from answers_of(table)
+        try:
+            while (table := self._next(came)) is not None:
+                yield from answers_of(table)
+        finally:
+            over.set()
+
+    def _next(self, came: "queue.Queue[pa.Table | BaseException | None]") -> pa.Table | None:
+        try:
+            table = came.get(timeout=self._stall_seconds)
+        except queue.Empty:
+            minutes = self._stall_seconds / 60
+            raise RunError(
+                f"no task has ended on Ray for {minutes:g} minutes (engine.stall_minutes)"
+            ) from None
+        if isinstance(table, BaseException):
+            raise self._failure(table)
+        return table
 
     def _failure(self, error: BaseException) -> MillError:
         kinds = self._ray.exceptions
@@ -173,3 +223,42 @@ class RayEngine:
         """Leave the cluster, whose tasks of this run end with it."""
         if self._owner:
             self._ray.shutdown()
+        if self._session:
+            shutil.rmtree(self._session, ignore_errors=True)
+
+
+def _check_address(address: str) -> None:
+    """Raise UsageError unless something listens there; `auto` is left to Ray."""
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if "://" in address or not host or not port.isdigit() or int(port) >= 1 << 16:
+        raise UsageError(
+            f"--address {address}: write HOST:PORT of the cluster's head node, or auto"
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise UsageError(f"--address {address}: no Ray cluster answers there: {reason}") from None
+
+
+def _own_session() -> str:
+    """A folder for the sockets, logs and spilled data of an own cluster; those that killed runs
+    have left are removed. The names of sockets must be short."""
+    folder = Path(tempfile.gettempdir())
+    for left in folder.glob(f"{SESSIONS}*"):
+        process = left.name.removeprefix(SESSIONS).partition("-")[0]
+        if process.isdigit() and not psutil.pid_exists(int(process)):
+            shutil.rmtree(left, ignore_errors=True)
+    return tempfile.mkdtemp(prefix=f"{SESSIONS}{os.getpid()}-")
+
+
+def _store_bytes() -> int:
+    """The size of an own cluster's object store."""
+    least, most = STORE_MB
+    wanted = min(most * MB, psutil.virtual_memory().total // 10)
+    with contextlib.suppress(OSError):
+        left = shutil.disk_usage("/dev/shm").free
+        wanted = min(wanted, int(STORE_SHARE_OF_SHARED_MEMORY * left))
+    return max(least * MB, wanted)

@@ -4,7 +4,10 @@ Where a cluster is, and what Python runs there, is said on the command line and 
 and not in a recipe: a stranger's recipe must not send data, or run programs, somewhere.
 """
 
+import contextlib
+import os
 import re
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -78,3 +81,18 @@ WORKER_ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 """Of every worker of a cluster."""
+
+
+@contextlib.contextmanager
+def environment(variables: dict[str, str]) -> Iterator[None]:
+    """What this process and those that it starts meanwhile find in their environment."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
