@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Set before a test module imports a library that reads them: no test fetches or reports anything.
 os.environ.update(
@@ -13,6 +14,10 @@ os.environ.update(
     TLDEXTRACT_PUBLIC_SUFFIX_LIST_URLS="",
     RAY_USAGE_STATS_ENABLED="0",
 )
+
+# How long an example takes is the machine's affair, and none of a test's.
+settings.register_profile("corpusmill", deadline=None)
+settings.load_profile("corpusmill")
 
 
 @pytest.fixture(scope="session")

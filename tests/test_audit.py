@@ -280,7 +280,7 @@ def test_the_view_shows_rates_leaks_and_the_verdict(masked: Path) -> None:
     assert "passed: recall is at least 1.0" in console.export_text()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(alphabet="ab .\n!", max_size=80), st.integers(0, 500), st.integers(0, 1000))
 def test_planted_values_stand_where_the_copy_says(text: str, number: int, seed: int) -> None:
     some = [("de", passage) for passage in passages(1, number, "de")]

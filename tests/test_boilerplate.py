@@ -146,7 +146,7 @@ def test_code_passes_unless_it_is_named(tmp_path: Path) -> None:
         assert len(verdicts) == changed
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.randoms(use_true_random=False),
     st.integers(1, 4),
@@ -211,7 +211,6 @@ def test_no_word_of_a_real_page_is_lost_but_in_the_lines_that_are_named(
 # ---- the kernels and what they mean ----
 
 
-@settings(deadline=None)  # the first call compiles
 @given(st.lists(texts_of_all_scripts, max_size=4), st.sampled_from(["line", "paragraph"]))
 def test_units_on_bytes_are_units_of_strings(texts: list[str], unit: Any) -> None:
     column = pa.array(["left out", *texts], pa.large_string())[1:]
@@ -233,7 +232,6 @@ def in_bytes(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int
     return [(len(text[:a].encode()), len(text[:b].encode())) for a, b in spans]
 
 
-@settings(deadline=None)  # the first call compiles
 @given(st.lists(texts_of_all_scripts, max_size=4), st.randoms(use_true_random=False))
 def test_cuts_on_bytes_are_cuts_of_strings(texts: list[str], chance: random.Random) -> None:
     spans = [spans_of(len(text), chance) for text in texts]
@@ -245,7 +243,6 @@ def test_cuts_on_bytes_are_cuts_of_strings(texts: list[str], chance: random.Rand
     assert result == [cut_plain(t, found) for t, found in zip(texts, spans, strict=True)]
 
 
-@settings(deadline=None)  # the first call compiles
 @given(st.lists(texts_of_all_scripts, max_size=4), st.randoms(use_true_random=False))
 def test_runs_of_words_are_cut_without_touching_other_words(
     texts: list[str], chance: random.Random

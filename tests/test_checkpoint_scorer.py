@@ -145,7 +145,7 @@ def test_scores_are_finite_for_documents_of_every_sort(scorer: DocumentScorer) -
     assert score(scorer, []) == []
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(texts=st.lists(st.text(max_size=300), min_size=1, max_size=4))
 def test_the_same_documents_in_one_call_have_the_same_bits(
     scorer: DocumentScorer, texts: list[str]

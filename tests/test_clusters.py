@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corpusmill.filters import clusters
@@ -32,7 +32,6 @@ def as_pairs(codes: npt.NDArray[np.uint64]) -> list[tuple[int, int]]:
     return sorted((int(code) >> 32, int(code) & 0xFFFFFFFF) for code in codes)
 
 
-@settings(deadline=None)
 @given(st.lists(st.one_of(st.integers(-3, 3), st.integers(-(2**63), 2**63 - 1)), max_size=300))
 def test_pairs_are_those_of_equal_keys(keys: list[int]) -> None:
     assert as_pairs(candidate_pairs(np.array(keys, np.int64))) == plain_pairs(keys)
@@ -77,7 +76,6 @@ def test_bands_only_propose() -> None:
     assert removed.rows.tolist() == [1]
 
 
-@settings(deadline=None)
 @given(st.integers(2, 40), st.floats(0, 0.3), st.integers(1, 3), st.randoms(use_true_random=False))
 def test_a_document_is_removed_if_and_only_if_it_is_like_a_kept_better_one(
     documents: int, noise: float, bands: int, chance: random.Random

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -278,7 +278,6 @@ def test_wrong_settings_are_refused(given_settings: dict[str, Any], message: str
 small_texts = st.lists(st.lists(st.sampled_from("abc"), max_size=9), max_size=6)
 
 
-@settings(deadline=None)
 @given(small_texts, small_texts, st.integers(1, 3), st.sampled_from([0.1, 0.5, 1.0]))
 def test_the_index_is_equal_to_plain_sets(
     entries: list[list[str]], texts: list[list[str]], common: int, threshold: float

@@ -215,7 +215,7 @@ def drifting(chance: random.Random, families: int, members: int) -> dict[str, st
     return texts
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.integers(0, 2**32), st.integers(1, 5), st.integers(1, 4), st.sampled_from([3, 5]))
 def test_what_is_removed_is_what_the_definition_says(
     tmp_path_factory: pytest.TempPathFactory,
@@ -267,7 +267,7 @@ def test_documents_are_compared_within_their_scope_only(removed: Deduplicator, s
     assert len(removed(texts, fields=fields)) == 7
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(st.randoms(use_true_random=False), st.integers(1, 5), st.integers(1, 6))
 def test_neither_order_nor_parts_nor_partitions_have_influence(
     tmp_path_factory: pytest.TempPathFactory,

@@ -113,7 +113,7 @@ def generations(chance: random.Random, crowd: int) -> list[tuple[str, dict[str, 
     return [(source, batch) for source, batch in zip("abc", batches, strict=True)]
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 2**32), st.sampled_from([0, BUCKET + 40]))
 def test_three_runs_with_an_index_keep_exactly_what_one_run_over_all_keeps(
     tmp_path_factory: pytest.TempPathFactory, seed: int, crowd: int

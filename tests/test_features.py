@@ -43,7 +43,7 @@ def agree(features: Features, row: int, defined: dict[str, int | float | list[in
     st.booleans(),
     st.lists(st.sampled_from([None, "en", "de", "zh", "tlh"]), min_size=4, max_size=4),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_kernels_measure_what_the_plain_definition_says(
     batch: list[str], compat: bool, languages: list[str | None]
 ) -> None:

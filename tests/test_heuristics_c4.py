@@ -177,7 +177,7 @@ PIECES = (
     st.booleans(),
     st.booleans(),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_kernel_cleans_lines_as_the_plain_definition_does(
     texts: list[str], english: bool, terminal: bool, compat: bool
 ) -> None:

@@ -57,7 +57,7 @@ def test_every_entity_that_patterns_find_is_made_up_except_rare_national_ones() 
     assert len(national & made) >= 25
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000), st.sampled_from(LANGUAGES))
 def test_values_stand_where_they_are_said_to(number: int, language: str) -> None:
     person = identity(3, number, language)
@@ -211,7 +211,7 @@ def test_a_value_leaks_when_a_good_part_of_it_is_left(
 WORDS = st.lists(st.sampled_from(["one", "two", "three,", "four.\n", "five"]), max_size=30)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(WORDS, WORDS)
 def test_what_stands_instead_is_found_between_any_words(one: list[str], two: list[str]) -> None:
     left, right = " ".join(one) + " ", " " + " ".join(two)

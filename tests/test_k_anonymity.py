@@ -341,7 +341,7 @@ def test_hierarchies_end_in_nothing_and_only_lose() -> None:
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_groups_are_large_enough_and_look_alike(data: st.DataObject) -> None:
     n = data.draw(st.integers(1, 40))
     k = data.draw(st.integers(2, 8))

@@ -34,7 +34,7 @@ def prose(shared_data: Path) -> list[str]:
 
 
 @given(SENTENCES, SENTENCES, st.integers(2, 6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_tables_and_the_plain_twin_give_the_same_probabilities(
     learnt: list[str], judged: list[str], order: int
 ) -> None:
@@ -71,7 +71,7 @@ def test_the_probabilities_of_all_words_add_up_to_one(
 
 
 @given(SENTENCES, st.integers(0, 2**32))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_training_is_the_same_in_any_grouping_and_exact_in_any_order(
     texts: list[str], seed: int
 ) -> None:
@@ -91,7 +91,7 @@ def test_training_is_the_same_in_any_grouping_and_exact_in_any_order(
 
 
 @given(SENTENCES, SENTENCES, st.integers(2, 6))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_many_small_shelves_count_as_one(learnt: list[str], judged: list[str], order: int) -> None:
     texts = array([*judged, *learnt[:2], "a unseen b"])
     one = trained(learnt, order)

@@ -75,7 +75,7 @@ def plain_literals(text: str) -> list[tuple[int, int, int]]:
     return sorted(places)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     text=st.lists(
         st.sampled_from(["a", "b", "ab", "BORN", "born", "né", "Né", "@", " ", "1", "é", "x" * 70]),

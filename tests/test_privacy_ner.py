@@ -192,7 +192,7 @@ def test_findings_depend_on_the_text_alone(finder: NameFinder) -> None:
     assert together == NameFinder(NameSettings(ner="rampart")).find_all(texts, ["en", "en", "de"])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.text(st.sampled_from("Aa bé.,'-\n12@😀王שß\u0301\ud800"), max_size=200))
 def test_findings_lie_in_the_text_in_order_and_apart(rules: NameFinder, text: str) -> None:
     found = rules.find(text, "en")

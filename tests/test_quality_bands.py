@@ -112,7 +112,7 @@ def test_ranks_are_bins_of_their_own_in_their_order(values: list[float]) -> None
     assert (bins.view(np.float64) == array).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(-50, 50), min_size=1, max_size=60), st.randoms())
 def test_counts_can_be_added_in_any_grouping(values: list[int], chance: random.Random) -> None:
     bins = bins_of(np.array(values, float))
@@ -128,7 +128,7 @@ def test_counts_can_be_added_in_any_grouping(values: list[int], chance: random.R
     assert add_counts(pa.concat_tables(halves)).equals(add_counts(pa.concat_tables(whole)))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=80))
 def test_a_rank_is_the_share_of_the_group_that_is_worse(values: list[int]) -> None:
     array = np.array(values, float)
@@ -146,7 +146,7 @@ def test_a_rank_is_the_share_of_the_group_that_is_worse(values: list[int]) -> No
     assert auc == pytest.approx(np.mean(pairs))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.integers(1, 8), min_size=1, max_size=60),
     st.floats(0, 0.9),

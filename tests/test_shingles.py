@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corpusmill.filters import shingles
@@ -47,7 +47,6 @@ def plain_shingles(words: list[int], length: int) -> list[int]:
     return found
 
 
-@settings(deadline=None)
 @given(st.lists(multilingual, max_size=5))
 def test_word_hashes_are_those_of_the_plain_words(texts: list[str]) -> None:
     found = shingles.word_hashes(pa.array(texts, pa.large_string()))
@@ -73,7 +72,6 @@ def test_an_array_of_more_one_character_words_than_any_text_fits() -> None:
         assert found.counts().tolist() == [len(list(shingles.words(text)))] * 3
 
 
-@settings(deadline=None)
 @given(st.lists(st.binary(max_size=30), max_size=4))
 def test_bytes_that_are_not_utf8_do_not_touch_their_neighbours(texts: list[bytes]) -> None:
     offsets = np.cumsum([0, *map(len, texts)]).astype(np.int64)
@@ -84,7 +82,6 @@ def test_bytes_that_are_not_utf8_do_not_touch_their_neighbours(texts: list[bytes
     assert together.hashes.tolist() == [h for one in apart for h in one.hashes.tolist()]
 
 
-@settings(deadline=None)
 @given(hashes, st.integers(1, 14))
 def test_shingle_hashes_equal_the_plain_polynomial(words: list[int], length: int) -> None:
     found = shingles.shingle_hashes(as_hashes(words), length)

@@ -143,7 +143,6 @@ def test_texts_around_the_sizes_that_are_read_at_once_agree_with_the_definition(
             assert found.hashes.tolist() == expected
 
 
-@settings(deadline=None)
 @given(st.lists(any_script, min_size=1, max_size=6), st.integers(0, 5), st.integers(0, 90))
 def test_neither_neighbours_nor_buffers_have_an_influence(
     texts: list[str], first: int, slack: int
@@ -244,7 +243,6 @@ def test_editions_of_a_book_are_as_similar_as_datasketch_finds(shared_data: Path
 
 
 @given(st.binary(max_size=200))
-@settings(deadline=None)
 def test_sha1_is_that_of_the_standard_library(message: bytes) -> None:
     expected = int.from_bytes(hashlib.sha1(message).digest()[:4], "little")
     assert sha1_32(np.frombuffer(message, np.uint8)) == expected

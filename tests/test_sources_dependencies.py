@@ -194,7 +194,7 @@ def test_files_that_import_each_other_stand_in_the_order_of_paths() -> None:
     assert in_dependency_order(files) == ["d.py", "a.py", "b.py", "c.py", "e.py"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 30), st.integers(0, 2**32))
 def test_any_graph_gives_an_order_that_its_imports_allow(n: int, seed: int) -> None:
     noise = random.Random(seed)

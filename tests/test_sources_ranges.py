@@ -104,7 +104,7 @@ def test_every_kind_of_archive_gives_all_its_records(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ARCHIVES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_ranges_give_together_what_the_whole_file_gives(name: str, data: st.DataObject) -> None:
     archive = ARCHIVES[name]

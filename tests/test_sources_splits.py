@@ -32,7 +32,7 @@ lines = st.lists(st.sampled_from(["", " ", "{", '{"text": "a"}', '{"text": "ää
 
 
 @given(lines=lines, edges=st.lists(st.integers(0, 80)), ending=st.sampled_from(["", "\n"]))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_ranges_of_json_lines_give_each_line_once(
     tmp_path: Path, lines: list[str], edges: list[int], ending: str
 ) -> None:

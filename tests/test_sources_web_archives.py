@@ -121,7 +121,7 @@ def test_a_truncated_last_record_is_quarantined_and_never_whole(cut: int) -> Non
     assert reasons(plain)[-1] == "truncated_record"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     start=st.integers(0, sum(map(len, MEMBERS)) - 1),
     count=st.integers(1, 60),

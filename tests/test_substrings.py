@@ -148,7 +148,7 @@ def drawn_texts(chance: random.Random) -> dict[str, list[str]]:
     }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.randoms(use_true_random=False),
     st.integers(5, 9),
@@ -183,7 +183,7 @@ def test_the_rule_holds_for_any_order_and_any_division(
             assert verdicts[name]["value"] == len(texts[name]) - len(wanted)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.randoms(use_true_random=False), st.integers(2, 7))
 def test_the_rule_keeps_a_copy_of_everything_and_no_long_run_twice(
     chance: random.Random, length: int
@@ -258,14 +258,12 @@ def test_lengths_that_make_no_sense_are_refused() -> None:
 # ---- the kernels and what they mean ----
 
 
-@settings(deadline=None)  # the first call compiles
 @given(st.lists(st.integers(0, 6), max_size=40), st.integers(1, 9))
 def test_anchors_are_the_smallest_of_each_window(grams: list[int], count: int) -> None:
     found = anchors_of(np.array(grams, np.uint64), count)
     assert found.tolist() == anchors_plain(grams, count)
 
 
-@settings(deadline=None)  # the first call compiles
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=12), st.integers(1, 9))
 def test_rolled_hashes_are_those_of_the_runs_alone(hashes: list[int], length: int) -> None:
     found = rolled_hashes(np.array(hashes, np.uint64), length)
@@ -276,7 +274,6 @@ def test_rolled_hashes_are_those_of_the_runs_alone(hashes: list[int], length: in
     assert found.tolist() == alone
 
 
-@settings(deadline=None)  # the first call compiles
 @given(st.lists(st.text("ab ", max_size=60), max_size=5), st.integers(2, 7))
 def test_every_repeated_window_is_a_candidate(texts: list[str], length: int) -> None:
     hashes = word_hashes(pa.array(texts, pa.large_string()))

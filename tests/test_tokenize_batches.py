@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.shard_folders import small_vocabulary, token_documents, write_folder
 from torch.utils.data import DataLoader
@@ -111,7 +111,6 @@ def test_best_fit_fills_its_rows(tmp_path: Path) -> None:
     assert stream.tokens / (stream.rows * 1024) > 0.999
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 130), min_size=1, max_size=60), st.sampled_from([130, 64, 200]))
 def test_best_fit_is_best_fit(lengths: list[int], context: int) -> None:
     ordered = sorted((min(length, context) for length in lengths), reverse=True)

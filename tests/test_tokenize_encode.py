@@ -61,7 +61,7 @@ def test_the_fast_way_gives_the_tokens_of_the_library(name: Any) -> None:
     same()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(HARD_TEXT | ANY_TEXT, max_size=8), TEXTS)
 def test_vocabularies_of_odd_texts_are_encoded_alike(learnt: list[str], texts: list[str]) -> None:
     needs_gigatoken()
@@ -192,7 +192,6 @@ def test_policies_keep_every_text_and_their_promise(digits: Any, whitespace: Any
     assert ("\n       " in pieces) == (whitespace == "runs")
 
 
-@settings(deadline=None)
 @given(TEXTS.map("".join), st.sampled_from(sorted(PATTERNS)))
 def test_a_text_cut_into_pieces_has_the_tokens_of_the_whole(text: str, name: Any) -> None:
     tokenizer = cut_by(PATTERNS[name]).tokenizer()

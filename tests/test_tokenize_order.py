@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from corpusmill.errors import UsageError
@@ -50,7 +50,6 @@ def drawn(order: TrainingOrder, count: int, first: int = 0) -> list[tuple[str, i
     ]
 
 
-@settings(deadline=None)
 @given(st.integers(1, 3000), st.text())
 def test_a_permutation_takes_every_place_once(size: int, key: str) -> None:
     places = permute(np.arange(size), size, key)
@@ -92,7 +91,6 @@ def chairmen(shares: list[int], count: int) -> list[int]:
     return turns
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=7))
 def test_turns_are_tijdemans_and_every_prefix_has_its_shares_to_within_one(
     weights: list[int],

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.shard_folders import (
     real_texts,
@@ -78,7 +78,6 @@ def test_the_manifest_counts_what_the_shards_hold(folder: Path) -> None:
         manifest.of_split("test")
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 4), min_size=1), st.booleans())
 def test_the_same_rows_give_the_same_bytes_however_they_are_chunked(
     cuts: list[int], unify: bool
@@ -271,7 +270,6 @@ def test_splits_hold_their_shares_and_documents_stay_where_they_are() -> None:
     assert split_of(IDS, 1, {"train": 0.999, "validation": 0.001})[first] == "validation"
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(1, 50)), max_size=6), st.integers(1, 100))
 def test_every_document_is_in_one_shard_however_parts_are_cut(
     parts: list[list[int]], shard_tokens: int

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.verbs_fixture import PlainVerbs, write_parts
 
@@ -162,7 +162,6 @@ def test_the_sample_gives_sources_and_kinds_their_weight(tmp_path: Path) -> None
         sampled_texts(Tokenize(sample={"c": 1}), parts, tmp_path)
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 10**9), min_size=1))
 def test_shares_of_the_sample_add_up_to_the_text_there_is(held: dict[str, int]) -> None:
     weights = {name: 1.0 + ord(name) % 5 for name in held}

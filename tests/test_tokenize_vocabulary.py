@@ -37,7 +37,6 @@ def small_encoder() -> Encoder:
     return Encoder(small_vocabulary())
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(st.characters(codec="utf-8")), max_size=5))
 def test_every_utf8_text_comes_back_exactly(texts: list[str]) -> None:
     encoder = small_encoder()
@@ -46,7 +45,7 @@ def test_every_utf8_text_comes_back_exactly(texts: list[str]) -> None:
     assert [encoder.decode(row.values.to_numpy()) for row in rows] == texts
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.permutations(real_texts()))
 def test_any_order_of_texts_gives_the_same_vocabulary(texts: list[str]) -> None:
     assert load_tokenizer(train_bpe(texts, 512)) == small_vocabulary()

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -56,7 +56,6 @@ def words(tmp_path: Path) -> str:
     return str(path)
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.sampled_from(PIECES), max_size=12), max_size=4))
 def test_word_lists_find_what_the_definition_finds(pieces: list[list[str]]) -> None:
     values = [" ".join(words) for words in pieces]

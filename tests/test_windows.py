@@ -15,7 +15,7 @@ TEXT = st.text(st.sampled_from("ab \nö字👍"), max_size=300)
 
 
 @given(st.lists(TEXT, max_size=5), st.integers(8, 64))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_windows_are_valid_texts_that_join_to_the_documents(texts: list[str], size: int) -> None:
     array = pa.array(["left out", *texts], pa.large_string()).slice(1)
     windows, offsets = cut_windows(array, size)
@@ -53,7 +53,7 @@ def test_windows_share_the_buffer_of_the_documents() -> None:
         st.lists(st.floats(allow_infinity=False, width=32) | st.just(float("nan")), max_size=6)
     )
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_median_is_that_of_the_windows_that_were_measured(documents: list[list[float]]) -> None:
     offsets = np.cumsum([0, *map(len, documents)])
     values = np.array([v for d in documents for v in d], np.float64)

@@ -16,7 +16,8 @@ def settings_table(model: type[BaseModel]) -> str:
         allowed = _allowed(field.annotation)
         if allowed:
             meaning = f"{', '.join(f'`{value}`' for value in allowed)}. {meaning}"
-        lines.append(f"| `{label}` | {_default(field.default)} | {meaning} |")
+        default = _default(field.get_default(call_default_factory=True))
+        lines.append(f"| `{label}` | {default} | {meaning} |")
     return "\n".join(lines)
 
 
