@@ -44,7 +44,7 @@ def test_a_model_goes_to_a_new_folder_or_over_its_own_export_only(to: str, tmp_p
     for _ in range(2):
         export_model(folder, to, str(out), lambda _: None)
     other = {"safetensors": "transformers", "transformers": "safetensors"}[to]
-    with pytest.raises(UsageError, match="holds another export"):
+    with pytest.raises(UsageError, match="holds an export in another format"):
         export_model(folder, other, str(out), lambda _: None)
 
 

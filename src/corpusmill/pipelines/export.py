@@ -10,11 +10,9 @@ import zstandard
 from corpusmill import storage
 from corpusmill.errors import UsageError
 from corpusmill.pipelines.ledger import load_run
+from corpusmill.tokenize.export_folder import claim, finish
 from corpusmill.tokenize.exports import EXPORTS, export_tokens
 from corpusmill.tokenize.manifest import MANIFEST_FILE, read_manifest
-
-MARK = ".corpusmill-export.json"
-"""Says what an export wrote; with a dot, so that those who read the folder pass it over."""
 
 
 def export(run: str, to: str, out: str | None = None) -> tuple[str, int, int]:
@@ -33,45 +31,13 @@ def export(run: str, to: str, out: str | None = None) -> tuple[str, int, int]:
         read_manifest(shards)
     elif load_run(run).published is None:
         raise UsageError(f"{run} has no documents yet: run it first")
-    earlier = _claim(folder, to)
+    earlier = claim(folder, to)
     if to in EXPORTS:
         names, documents = export_tokens(shards, to, folder)
     else:
         names, documents = _export_documents(run, to, folder)
-    for name in earlier - names:
-        storage.remove(storage.join(folder, name))
-    _mark(folder, to, names)
+    finish(folder, to, earlier, names)
     return folder, len(names), documents
-
-
-def _claim(folder: str, to: str) -> set[str]:
-    """Make the folder one for this format; returns the files that an earlier export wrote there.
-
-    Killed exports leave a mark as well: the same command finishes what they began.
-    """
-    if storage.is_local(folder) and storage.is_no_folder(folder):
-        raise UsageError(f"{folder}: cannot be an output folder")
-    there = storage.list_files(folder) if storage.exists(folder) else []
-    marked = storage.join(folder, MARK)
-    if not storage.exists(marked):
-        if there:
-            raise UsageError(
-                f"{folder}: holds files that are of no export: name a folder that is empty or new"
-            )
-        _mark(folder, to, set())
-        return set()
-    mark = storage.read_json(marked)
-    if not isinstance(mark, dict) or not isinstance(mark.get("files"), list):
-        raise UsageError(f"{folder}: holds a damaged {MARK}: name another folder")
-    if mark.get("format") != to:
-        raise UsageError(f"{folder}: holds an export in another format: name another folder")
-    storage.remove_unfinished(folder)
-    # a mark from elsewhere must not lead out of its folder
-    return {name for name in mark["files"] if storage.join(folder, str(name)) in there}
-
-
-def _mark(folder: str, to: str, names: set[str]) -> None:
-    storage.write_json(storage.join(folder, MARK), {"format": to, "files": sorted(names)})
 
 
 def _export_documents(run: str, to: str, folder: str) -> tuple[set[str], int]:

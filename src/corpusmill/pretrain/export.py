@@ -15,14 +15,11 @@ from corpusmill.errors import UsageError
 from corpusmill.pretrain.checkpoint import newest_checkpoint, read_checkpoint
 from corpusmill.pretrain.config import NORM_EPSILON, ModelSettings
 from corpusmill.pretrain.scoring import trained_vocabulary
+from corpusmill.tokenize.export_folder import claim, finish
 from corpusmill.tokenize.manifest import TOKENIZER_FILE
 from corpusmill.tokenize.vocabulary import Vocabulary
 
 WEIGHTS_FILE = "model.safetensors"
-
-MARK = ".corpusmill-export.json"
-"""In every folder of exports, as `pipelines.export` has it: what such a folder holds may be written
-anew, anything else stays as it is."""
 
 FILES = {
     "safetensors": [WEIGHTS_FILE, "settings.json", TOKENIZER_FILE],
@@ -61,35 +58,21 @@ def export_model(train: str, to: str, out: str, echo: Callable[[str], None]) -> 
     if settings.tied_embeddings:
         weights.pop("head.weight", None)
     if to == "safetensors":
-        _claim(out, to)
+        earlier = claim(out, to)
         described = {"settings": json.dumps(state["settings"]), "step": str(checkpoint.step)}
         _write(out, weights, described)
         storage.write_json(storage.join(out, "settings.json"), state["settings"])
     else:
         config = _config(train, settings, vocabulary, context)
-        _claim(out, to)
+        earlier = claim(out, to)
         _write(out, {_renamed(name): tensor for name, tensor in weights.items()}, {"format": "pt"})
         storage.write_json(storage.join(out, "config.json"), config)
         storage.write_json(
             storage.join(out, "tokenizer_config.json"), _tokenizer_config(vocabulary, context)
         )
     storage.write_atomic(storage.join(out, TOKENIZER_FILE), vocabulary.data)
+    finish(out, to, earlier, set(FILES[to]))
     return checkpoint.step
-
-
-def _claim(out: str, to: str) -> None:
-    """Make the folder one for this export, unless it holds something else: raises UsageError."""
-    if storage.is_local(out) and storage.is_no_folder(out):
-        raise UsageError(f"{out}: cannot be an output folder")
-    path, mark = storage.join(out, MARK), {"format": to, "files": FILES[to]}
-    if storage.exists(path):
-        if storage.read_json(path) != mark:
-            raise UsageError(f"{out}: holds another export: name a folder that is empty or new")
-    elif storage.exists(out) and storage.list_files(out):
-        raise UsageError(
-            f"{out}: holds files that are of no export: name a folder that is empty or new"
-        )
-    storage.write_json(path, mark)
 
 
 def _write(out: str, weights: Mapping[str, Tensor], described: Mapping[str, str]) -> None:

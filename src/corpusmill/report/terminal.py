@@ -131,7 +131,7 @@ def runs_view(data: dict[str, Any]) -> "RenderableType":
             done = f"{run['steps_taken']:,} of {run['steps']:,} steps"
             views.append(plain(f"{run['name']}: is not finished: {done}", "yellow"))
         if run["unread_lines"]:
-            lines = f"{run['unread_lines']:,} lines of its metrics are damaged and left out"
+            lines = f"lines of its metrics that are damaged and left out: {run['unread_lines']:,}"
             views.append(plain(f"{run['name']}: {lines}", "yellow"))
     if data["picture"] is not None:
         views.append(plain(f"picture: {data['picture']}"))
