@@ -49,12 +49,12 @@ def make_corpus(folder: Path, megabytes: float) -> Corpus:
     corpus = folder / "corpus"
     for name in ("web", "books", "code"):
         (corpus / name).mkdir(parents=True)
-    reference = _take(paragraphs, REFERENCE_BYTES)
+    reference = take(paragraphs, REFERENCE_BYTES)
     (corpus / "reference.txt").write_text("\n\n".join(reference), "utf-8")
     questions = [f'{{"question": "{" ".join(re.findall("[a-z]+", p))}"}}\n' for p in reference[:50]]
     (corpus / "benchmark.jsonl").write_text("".join(questions), "utf-8")
-    code = _write_code(corpus / "code", CODE_SHARE * wanted)
-    book = "\n\n".join(_take(paragraphs, BOOK_SHARE * wanted))
+    code = write_code(corpus / "code", CODE_SHARE * wanted)
+    book = "\n\n".join(take(paragraphs, BOOK_SHARE * wanted))
     (corpus / "books" / "book.txt").write_text(book, "utf-8")
     raw = code + len(book.encode())
     raw += write_web(corpus / "web" / "pages.warc.gz", paragraphs, wanted - raw)
@@ -68,7 +68,8 @@ def make_corpus(folder: Path, megabytes: float) -> Corpus:
     )
 
 
-def _take(paragraphs: Iterator[str], size: float) -> list[str]:
+def take(paragraphs: Iterator[str], size: float) -> list[str]:
+    """Paragraphs of so many bytes, less where there are no more."""
     taken: list[str] = []
     held = 0
     while held < size and (paragraph := next(paragraphs, None)) is not None:
@@ -109,7 +110,8 @@ def _read(file: Path) -> str:
     return file.read_text("utf-8", errors="replace") if file.is_file() else ""
 
 
-def _write_code(folder: Path, size: float) -> int:
+def write_code(folder: Path, size: float) -> int:
+    """Source files of the standard library of so many bytes; the bytes that they have."""
     written = 0
     root = Path(sysconfig.get_paths()["stdlib"])
     for file in sorted(root.glob("*/*.py")):
@@ -130,7 +132,7 @@ def write_web(path: Path, paragraphs: Iterator[str], size: float) -> int:
     written = number = 0
     with path.open("wb") as stream:
         while written < size:
-            page = _take(paragraphs, math.exp(chance.uniform(smallest, largest)))
+            page = take(paragraphs, math.exp(chance.uniform(smallest, largest)))
             if not page:
                 break
             versions = [page]

@@ -47,7 +47,7 @@ PR_SET_CHILD_SUBREAPER = 36
 
 TRAINED_BYTES = 2_000_000
 VOCABULARY = 16384
-START_UP_BYTES = 20_000
+START_UP_MB = 0.02
 STEPS = ("ingest", "language", "heuristics", "deduplicate", "anonymize", "tokenize")
 """As corpusmill calls them; datatrove's reading and extraction stand under `ingest`."""
 
@@ -88,12 +88,11 @@ class Runs:
         return whole - start_up
 
 
-def inputs(folder: Path, megabytes: float) -> dict[str, Path]:
-    """Folders of archives: real ones where they are, and pages made of this machine's text."""
-    found = {}
+def real_pages(folder: Path) -> dict[str, Path]:
+    """Folders of archives: those of ../shared/data and its articles, else the samples."""
+    found = {"archives": folder / "archives"}
+    found["archives"].mkdir(parents=True)
     shared = SHARED / "web" / "warc"
-    found["archives"] = folder / "archives"
-    found["archives"].mkdir()
     for file in sorted((shared if shared.is_dir() else SAMPLES).glob("*.warc.gz")):
         shutil.copyfile(file, found["archives"] / file.name)
     articles = sorted(SHARED.glob("web/articles/html/*.html.gz"))
@@ -101,10 +100,14 @@ def inputs(folder: Path, megabytes: float) -> dict[str, Path]:
         found["articles"] = folder / "articles"
         found["articles"].mkdir()
         _pack(found["articles"] / "articles.warc.gz", articles)
-    found["pages"] = folder / "pages"
-    found["pages"].mkdir()
-    write_web(found["pages"] / "pages.warc.gz", paragraphs_of_prose(), megabytes * 1e6)
     return found
+
+
+def made_pages(folder: Path, megabytes: float) -> Path:
+    """A folder with an archive of pages that are made of this machine's text."""
+    folder.mkdir()
+    write_web(folder / "pages.warc.gz", paragraphs_of_prose(), megabytes * 1e6)
+    return folder
 
 
 def _pack(path: Path, pages: list[Path]) -> None:
@@ -312,18 +315,17 @@ def main() -> None:
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="corpusmill-line-") as name:
         folder = Path(name)
-        start_up = folder / "start-up"
-        start_up.mkdir()
-        write_web(start_up / "pages.warc.gz", paragraphs_of_prose(), START_UP_BYTES)
-        tokenizer = folder / "tokenizer.json"
-        tokenizer.write_bytes(train_bpe(_prose(), VOCABULARY))
-        for which, archives in inputs(folder, given.mb).items():
+        start_up = made_pages(folder / "start-up", START_UP_MB)
+        tokenizer = trained_tokenizer(folder / "tokenizer.json")
+        archives = real_pages(folder) | {"pages": made_pages(folder / "pages", given.mb)}
+        for which, path in archives.items():
             if given.only in (None, which):
-                for figure in compared(which, archives, start_up, tokenizer, given.runs):
+                for figure in compared(which, path, start_up, tokenizer, given.runs):
                     print(json.dumps(figure), flush=True)
 
 
-def _prose() -> list[str]:
+def trained_tokenizer(path: Path) -> Path:
+    """A vocabulary of this machine's prose, as tokenizer.json."""
     taken: list[str] = []
     held = 0
     for paragraph in paragraphs_of_prose():
@@ -331,7 +333,8 @@ def _prose() -> list[str]:
         held += len(paragraph)
         if held > TRAINED_BYTES:
             break
-    return taken
+    path.write_bytes(train_bpe(taken, VOCABULARY))
+    return path
 
 
 if __name__ == "__main__":

