@@ -65,13 +65,17 @@ bench-peers: .venv-peers/installed
 	.venv-airflow/bin/python -m pip install -q --no-compile -c airflow_dags/constraints.txt -r airflow_dags/requirements.txt
 	touch $@
 
+AIRFLOW_PORT ?= 8080
 airflow: .venv/installed .venv-airflow/installed
 	AIRFLOW_HOME=$(CURDIR)/out/airflow/home \
 	AIRFLOW__CORE__DAGS_FOLDER=$(CURDIR)/airflow_dags \
 	AIRFLOW__CORE__LOAD_EXAMPLES=False \
 	AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION=False \
 	AIRFLOW__USAGE_DATA_COLLECTION__ENABLED=False \
+	AIRFLOW__CORE__PARALLELISM=2 \
 	AIRFLOW__API__HOST=127.0.0.1 \
+	AIRFLOW__API__PORT=$(AIRFLOW_PORT) \
+	AIRFLOW__CORE__EXECUTION_API_SERVER_URL=http://127.0.0.1:$(AIRFLOW_PORT)/execution/ \
 	PATH=$(CURDIR)/.venv-airflow/bin:$$PATH \
 	.venv-airflow/bin/airflow standalone
 
