@@ -6,7 +6,7 @@ Put web archives into out/airflow/incoming/YYYY-MM-DD, or change `sources` to wh
 from datetime import UTC, datetime
 from pathlib import Path
 
-from corpusmill_dags import corpusmill_dag
+from corpusmill_airflow import corpusmill_dag
 
 daily_crawl = corpusmill_dag(
     "daily_crawl",

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from corpusmill_dags import corpusmill_dag
+from corpusmill_airflow import corpusmill_dag
 
 quickstart = corpusmill_dag(
     "quickstart",

@@ -45,7 +45,7 @@ INPUT = "in $(touch owned) {{ 7*7 }}; %%"
 
 DAGS = """
 from datetime import UTC, datetime, timedelta
-from corpusmill_dags import corpusmill_dag
+from corpusmill_airflow import corpusmill_dag
 
 common = dict(
     folder={folder!r},
@@ -145,10 +145,10 @@ def airflow(repo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Airflo
     stamp = repo_root / ".venv-airflow" / "installed"
     if not stamp.exists():
         pytest.skip("Airflow has an environment of its own: make .venv-airflow/installed")
-    folder = tmp_path_factory.mktemp("airflow")
+    folder = tmp_path_factory.mktemp("corpus")
     dags = folder / "dags"
     dags.mkdir()
-    for name in ("corpusmill_dags.py", "corpusmill_tasks.py", ".airflowignore"):
+    for name in ("corpusmill_airflow.py", "corpusmill_tasks.py", ".airflowignore"):
         (dags / name).write_bytes((repo_root / "airflow_dags" / name).read_bytes())
     mill = str(Path(sys.executable).parent / "corpusmill")
     write_days(folder / INPUT.replace("%%", "%"))

@@ -6,6 +6,8 @@ r"""DAGs from recipes: one task for each stage, or for narrow stages that run ov
 A DAG file must parse in no time, so nothing of the mill is imported and no recipe is read here.
 What stages there are comes from a file that the mill wrote: `corpusmill plan RECIPE --json > PLAN`.
 The task `check` compares it with the recipe before anything runs. docs/airflow.md is the manual.
+
+The module's name has a purpose: Airflow skips files in which `dag` and `airflow` do not both occur.
 """
 
 import json
