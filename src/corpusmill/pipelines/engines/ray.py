@@ -13,10 +13,11 @@ import shutil
 import socket
 import tempfile
 import threading
+import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import psutil
 import pyarrow as pa
@@ -48,6 +49,9 @@ STORE_SHARE_OF_SHARED_MEMORY = 0.8
 
 CONNECT_SECONDS = 5
 """How long a head node may take to answer."""
+
+LOOK_SECONDS = 1.0
+"""How often is looked whether tasks have ended, while no answer comes."""
 
 SESSIONS = "corpusmill-ray-"
 """Folders of own clusters in the folder for temporary files; the process's id follows."""
@@ -82,6 +86,8 @@ class RayEngine:
         self._owner = not ray.is_initialized()
         self._session = ""
         self.cpu_seconds = 0.0
+        if address is not None:
+            _check_address(address)
         if self._owner:
             self._connect(address, workers)
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
@@ -93,12 +99,11 @@ class RayEngine:
         context.shuffle_strategy = ray.data.context.ShuffleStrategy.SHUFFLE_V2
         context.enable_progress_bars = False
         context.print_on_execution_start = False
+        context.custom_execution_callback_classes = cast(Any, [_Watch])
         context.execution_options.resource_limits = ray.data.ExecutionResources(cpu=self.workers)
         logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # failures are raised
 
     def _connect(self, address: str | None, workers: int | None) -> None:
-        if address is not None:
-            _check_address(address)
         options: dict[str, Any] = {
             "logging_level": logging.ERROR,
             "log_to_driver": False,
@@ -106,7 +111,7 @@ class RayEngine:
         }
         variables = {"RAY_USAGE_STATS_ENABLED": "0"}
         if address is not None:
-            variables["RAY_gcs_server_port_wait_time_s"] = str(CONNECT_SECONDS)
+            variables["RAY_gcs_server_port_wait_time_s"] = "1"  # one attempt; someone answers
         try:
             with warnings.catch_warnings(), environment(variables):
                 warnings.simplefilter("ignore")
@@ -144,10 +149,11 @@ class RayEngine:
         if not items:
             return results
         dataset = self._mapped(self._data.from_arrow(as_items(items)), Mapping.of(task), gpu)
-        for number, given in self._answers(dataset, name):
-            results[number] = given.result()
-            self.cpu_seconds += given.cpu_seconds
-            done()
+        with contextlib.closing(self._answers(dataset, name)) as answers:
+            for number, given in answers:
+                results[number] = given.result()
+                self.cpu_seconds += given.cpu_seconds
+                done()
         return results
 
     def exchange(self, task: ExchangeTask, *, name: str = "") -> list[str]:
@@ -156,13 +162,18 @@ class RayEngine:
         pieces = self._mapped(self._data.from_arrow(as_items(items)), Cutting.of(task))
         shuffled = pieces.repartition(task.partitions, keys=["partition"])
         dataset = self._mapped(shuffled, Gathering.of(task))
-        files, cpu_seconds = files_of(task, self._answers(dataset, name))
+        with contextlib.closing(self._answers(dataset, name)) as answers:
+            files, cpu_seconds = files_of(task, answers)
         self.cpu_seconds += cpu_seconds
         return files
 
     def _mapped(self, dataset: Any, function: Callable[[pa.Table], Any], gpu: bool = False) -> Any:
         """The dataset after a function of whole blocks."""
-        options: dict[str, Any] = {"max_retries": ATTEMPTS - 1}
+        # An environment of a task is written in another way than one of a job: all get one.
+        options: dict[str, Any] = {
+            "max_retries": ATTEMPTS - 1,
+            "runtime_env": {"env_vars": ONE_POOL},
+        }
         if gpu and self._gpus:
             options["num_gpus"] = 1
         if self._settings.task_memory_mb is not None:
@@ -172,13 +183,14 @@ class RayEngine:
             warnings.simplefilter("ignore")
             return dataset.map_batches(function, batch_size=None, batch_format="pyarrow", **options)
 
-    def _answers(self, dataset: Any, name: str) -> Iterator[tuple[int, Answer]]:
-        """The answers as they come; a thread waits for them, so that a standstill is seen."""
+    def _answers(self, dataset: Any, name: str) -> Generator[tuple[int, Answer], None, None]:
+        """The answers as they come; a thread waits for them, so that a standstill is seen.
+
+        When nobody wants more of them, what still runs is stopped.
+        """
         if name:
             dataset.set_name(name.replace(" ", "_"))
         came: queue.Queue[pa.Table | BaseException | None] = queue.Queue()
-
-        over = threading.Event()
 
         def read() -> None:
             try:
@@ -186,30 +198,35 @@ class RayEngine:
                     batch_size=None, batch_format="pyarrow", prefetch_batches=0
                 ):
                     came.put(table)
-                    if over.is_set():  # no further task is started
-                        return
                 came.put(None)
             except BaseException as error:
                 came.put(error)
 
-        threading.Thread(target=read, daemon=True).start()
+        _Watch.executors.clear()
+        thread = threading.Thread(target=read, daemon=True)
+        thread.start()
         try:
             while (table := self._next(came)) is not None:
                 yield from answers_of(table)
         finally:
-            over.set()
+            # A thread that outlives the connection would, with its next call, start a new cluster.
+            while thread.is_alive():
+                for executor in _Watch.executors:
+                    executor.shutdown(force=True)
+                thread.join(LOOK_SECONDS)
 
     def _next(self, came: "queue.Queue[pa.Table | BaseException | None]") -> pa.Table | None:
-        try:
-            table = came.get(timeout=self._stall_seconds)
-        except queue.Empty:
-            minutes = self._stall_seconds / 60
-            raise RunError(
-                f"no task has ended on Ray for {minutes:g} minutes (engine.stall_minutes)"
-            ) from None
-        if isinstance(table, BaseException):
-            raise self._failure(table)
-        return table
+        ended, moved = _Watch.tasks_ended(), time.monotonic()
+        while time.monotonic() - moved < self._stall_seconds:
+            with contextlib.suppress(queue.Empty):
+                table = came.get(timeout=min(LOOK_SECONDS, self._stall_seconds))
+                if isinstance(table, BaseException):
+                    raise self._failure(table)
+                return table
+            if _Watch.tasks_ended() > ended:
+                ended, moved = _Watch.tasks_ended(), time.monotonic()
+        minutes = self._stall_seconds / 60
+        raise RunError(f"no task has ended on Ray for {minutes:g} minutes (engine.stall_minutes)")
 
     def _failure(self, error: BaseException) -> MillError:
         kinds = self._ray.exceptions
@@ -225,6 +242,35 @@ class RayEngine:
             self._ray.shutdown()
         if self._session:
             shutil.rmtree(self._session, ignore_errors=True)
+
+
+class _Watch:
+    """What Ray Data tells of an execution (its ExecutionCallback); there is one at a time."""
+
+    executors: ClassVar[list[Any]] = []
+
+    def before_execution_starts(self, executor: Any) -> None:
+        """Remember the execution."""
+        self.executors.append(executor)
+
+    def on_execution_step(self, executor: Any) -> None:
+        """Nothing: whoever wants to know looks."""
+
+    def after_execution_succeeds(self, executor: Any) -> None:
+        """Nothing is left to stop."""
+
+    def after_execution_fails(self, executor: Any, error: Exception) -> None:
+        """The error is raised where answers are waited for."""
+
+    @classmethod
+    def tasks_ended(cls) -> int:
+        """Tasks of all operators that have ended in the execution."""
+        topologies = [executor._topology or () for executor in cls.executors]
+        return sum(
+            operator.metrics.num_tasks_finished
+            for topology in topologies
+            for operator in list(topology)
+        )
 
 
 def _check_address(address: str) -> None:
