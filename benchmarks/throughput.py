@@ -2,11 +2,13 @@
 
     python benchmarks/throughput.py [--mb 20] [--runs 3] [--write]
 
-Each kind of document goes through its stages with one worker, and once more with next to nothing:
-what that costs is start-up (imports, models, training on a fixed reference), which a large run pays
-once for each worker, and is taken off. Prints for every stage MB and documents that enter it,
-CPU-seconds, MB per core-hour, bytes through the exchange for each document, memory of a worker; at
-the end the three stages with the lowest rates. `--write` puts the measures into the package
+Each kind of document goes through its stages with one worker. Narrow stages, encoding, and writing
+and reading a barrier are then measured by themselves on all text of the run, in this process, with
+their models loaded. What ingest and global stages cost is a difference: a run over next to nothing
+is start-up (imports, training on a fixed reference), which a large run pays once for each worker.
+Prints for every stage MB and documents that enter it, CPU-seconds for a MB, MB per core-hour, bytes
+through the exchange for each document, memory of a worker; at the end the three stages with the
+lowest rates. `--write` puts the measures into the package
 (src/corpusmill/pipelines/data/throughput.json).
 
 Documents are made of this machine's text (benchmarks/corpus.py). Where ../shared/data is, its real
@@ -15,17 +17,15 @@ pages say what extraction costs, and how much text and how many documents each s
 
 import argparse
 import contextlib
-import ctypes
 import json
 import os
-import resource
 import statistics
 import sys
 import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,6 +33,7 @@ from typing import Any
 from unittest import mock
 
 import psutil
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import yaml
@@ -40,7 +41,7 @@ import yaml
 # Run as a script, Python looks for modules beside it and not in the checkout.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.corpus import SHARED, Corpus, make_corpus, paragraphs_of_prose, take, write_code
-from benchmarks.line import PR_SET_CHILD_SUBREAPER, real_pages, trained_tokenizer
+from benchmarks.line import real_pages, trained_tokenizer
 
 from corpusmill import storage
 from corpusmill.document import INGEST_SCORE
@@ -48,8 +49,9 @@ from corpusmill.pipelines.ledger import RunRecord
 from corpusmill.pipelines.recipe import Recipe, load_recipe
 from corpusmill.pipelines.run import Silent, run
 from corpusmill.pipelines.sizing import INGEST, REST, Measure, costly_settings
-from corpusmill.pipelines.verbs import EngineVerbs
-from corpusmill.stage import Rows, Stage
+from corpusmill.pipelines.verbs import MEASURE_BATCH_ROWS, EngineVerbs
+from corpusmill.stage import NarrowStage, Rows, Stage
+from corpusmill.stages.tokenize import Tokenize, _Encode
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "src" / "corpusmill" / "pipelines" / "data" / "throughput.json"
@@ -94,6 +96,8 @@ class Watch(Silent):
 
     worker_bytes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     shuffle_bytes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    sampling_seconds: float = 0.0
+    """CPU-seconds that looking at memory has cost, in this process."""
     _stage: str = ""
 
     def begin(self, stage: str, total: int) -> None:
@@ -105,8 +109,8 @@ class Watch(Silent):
         return max((figures[key] for key in figures if stage in key.split(" + ")), default=0)
 
     @contextlib.contextmanager
-    def watching(self, memory: bool) -> Iterator[None]:
-        """Count what goes into exchanges, and sample memory if that is wished."""
+    def watching(self) -> Iterator[None]:
+        """Sample memory, and count what goes into exchanges."""
         exchange = EngineVerbs.exchange
 
         def counted(verbs: EngineVerbs, *datasets: Rows, **rest: Any) -> Rows:
@@ -117,14 +121,12 @@ class Watch(Silent):
         ended = threading.Event()
         sampler = threading.Thread(target=self._sample, args=(ended,))
         with mock.patch.object(EngineVerbs, "exchange", counted):
-            if memory:
-                sampler.start()
+            sampler.start()
             try:
                 yield
             finally:
                 ended.set()
-                if memory:
-                    sampler.join()
+                sampler.join()
 
     def _sample(self, ended: threading.Event) -> None:
         while not ended.wait(SAMPLED_SECONDS):
@@ -133,6 +135,7 @@ class Watch(Silent):
                     tree = [worker, *worker.children(recursive=True)]
                     size = sum(process.memory_info().rss for process in tree)
                     self.worker_bytes[self._stage] = max(self.worker_bytes[self._stage], size)
+        self.sampling_seconds = time.thread_time()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,30 +144,18 @@ class Ran:
 
     record: RunRecord
     watch: Watch
-    cpu_seconds: float
-    """Of all processes."""
     driver_seconds: float
-    """Of this one alone."""
+    """CPU-seconds of this process alone."""
 
 
-def ran(recipe: Recipe, out: Path, memory: bool) -> Ran:
-    """Run with one worker; looking at its memory costs time, too."""
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+def ran(recipe: Recipe, out: Path) -> Ran:
+    """Run with one worker."""
     watch = Watch()
-    before, driver = _all_seconds(), time.process_time()
-    with watch.watching(memory):
+    started = time.process_time()
+    with watch.watching():
         record = run(recipe, str(out), workers=1, progress=watch)
-    driver = time.process_time() - driver
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            os.wait()
-    seconds = _all_seconds() - before
-    return Ran(record=record, watch=watch, cpu_seconds=seconds, driver_seconds=driver)
-
-
-def _all_seconds() -> float:
-    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    return sum(u.ru_utime + u.ru_stime for u in map(resource.getrusage, whose))
+    driver = time.process_time() - started - watch.sampling_seconds
+    return Ran(record=record, watch=watch, driver_seconds=driver)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,53 +191,46 @@ def _text(table: Any) -> int:
     return int(pc.sum(pc.struct_field(table.column("scores"), INGEST_SCORE)).as_py() or 0)
 
 
-def measured(
-    kind: str, path: Path, small: Path, corpus: Corpus, tokenizer: Path, runs: int, folder: Path
-) -> dict[str, Measure]:
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What all runs share."""
+
+    folder: Path
+    corpus: Corpus
+    tokenizer: Path
+    runs: int
+
+    def runs_of(self, kind: str, path: Path, name: str) -> list[Ran]:
+        """Runs of a kind's stages over the documents at a path; the last one's folder stays."""
+        file = self.folder / f"{name}.yaml"
+        content = recipe_for(kind, path, self.corpus, self.tokenizer)
+        file.write_text(yaml.safe_dump(content, sort_keys=False))
+        done = []
+        for _ in range(self.runs):
+            storage.remove(str(self.folder / name))
+            done.append(ran(load_recipe(str(file)), self.folder / name))
+        return done
+
+
+def measured(kind: str, path: Path, start_up: list[Ran], setting: Setting) -> dict[str, Measure]:
     """The measures of a kind; prints them on the way."""
-    work: dict[str, list[Ran]] = {"full": [], "start-up": []}
-    first: dict[str, Ran] = {}
-    recipes = {}
-    for what, where in (("full", path), ("start-up", small)):
-        file = folder / f"{kind}-{what}.yaml"
-        file.write_text(yaml.safe_dump(recipe_for(kind, where, corpus, tokenizer), sort_keys=False))
-        recipes[what] = load_recipe(str(file))
-    outs = {what: folder / f"{kind}-{what}" for what in work}
-    for number in range(runs + 1):
-        for what, done in work.items():
-            result = ran(recipes[what], outs[what], memory=not number)
-            if number:
-                done.append(result)
-            else:  # the first one compiles kernels
-                first[what] = result
-            if number < runs:
-                storage.remove(str(outs[what]))
+    name = f"{kind}-full"
+    out = setting.folder / name
+    work = {"full": setting.runs_of(kind, path, name), "start-up": start_up}
+    loaded = load_recipe(str(setting.folder / f"{name}.yaml"))
     record = work["full"][0].record
-    volume = Volume.of(outs["full"], record)
+    volume = Volume.of(out, record)
     packed = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
-    stages: list[Stage | None] = [None, *recipes["full"].stages]
+    stages: list[Stage | None] = [None, *loaded.stages]
     found = {}
     for k, stage in enumerate(stages):
         name = stage.name if stage else INGEST
         entering = volume.text[k - 1] if k else packed
         documents = volume.documents[k - 1] if k else volume.documents[0]
-        memory = first["full"].watch.of(first["full"].watch.worker_bytes, record.stages[k].name)
-        found[name] = _measure(
-            name, k, stage, entering, documents, memory, volume, work, outs["full"]
-        )
+        found[name] = _measure(name, k, stage, entering, documents, volume, work, out)
         _print(kind, name, entering, documents, found[name])
-    stage_seconds = {
-        what: [sum(s.cpu_seconds for s in r.record.stages) for r in done]
-        for what, done in work.items()
-    }
-    rest = {
-        what: statistics.median(
-            r.cpu_seconds - s for r, s in zip(done, stage_seconds[what], strict=True)
-        )
-        for what, done in work.items()
-    }
     found[REST] = Measure(
-        core_seconds=_rounded(max(0.0, rest["full"] - rest["start-up"]) / volume.text[0] * 1e6),
+        core_seconds=_rounded(barrier_seconds(out)),
         bytes_out=1.0,
         documents_out=1.0,
         shuffle_bytes=0.0,
@@ -256,9 +240,34 @@ def measured(
         settings={},
     )
     _print(kind, REST, volume.text[0], volume.documents[0], found[REST])
-    for out in outs.values():
-        storage.remove(str(out))
     return found
+
+
+def _ingested(out: Path) -> pa.Table:
+    paths = sorted(out.glob(f"stages/00-{INGEST}/part-*.parquet"))
+    return pa.concat_tables(storage.read_parquet(str(path)) for path in paths).combine_chunks()
+
+
+def seconds_alone(work: Callable[[pa.RecordBatch], object], rows: int, out: Path) -> float:
+    """CPU-seconds for a MB of the text that ingest gave, in batches of so many rows."""
+    table = _ingested(out)
+    batches = table.to_batches(max_chunksize=rows)
+    work(batches[0])
+    started = time.process_time()
+    for batch in batches:
+        work(batch)
+    return (time.process_time() - started) / _text(table) * 1e6
+
+
+def barrier_seconds(out: Path) -> float:
+    """CPU-seconds for a MB of text that is written to a barrier, checked and read again."""
+    table = _ingested(out)
+    path = str(out / "barrier.parquet")
+    started = time.process_time()
+    storage.write_parquet(path, table)
+    storage.checksum_file(path)
+    storage.read_parquet(path)
+    return (time.process_time() - started) / _text(table) * 1e6
 
 
 def driver_seconds(folder: Path, tokenizer: Path, runs: int) -> float:
@@ -281,7 +290,7 @@ def driver_seconds(folder: Path, tokenizer: Path, runs: int) -> float:
         out = folder / f"short-{documents}"
         seconds = []
         for _ in range(runs):
-            seconds.append(ran(load_recipe(str(recipe)), out, memory=False).driver_seconds)
+            seconds.append(ran(load_recipe(str(recipe)), out).driver_seconds)
             storage.remove(str(out))
         spent.append(statistics.median(seconds))
     few, many = SHORT_DOCUMENTS
@@ -296,24 +305,29 @@ def _measure(
     stage: Stage | None,
     entering: int,
     documents: int,
-    memory: int,
     volume: Volume,
     work: Mapping[str, list[Ran]],
     out: Path,
 ) -> Measure:
     record = work["full"][0].record.stages[k]
 
-    def spent(of: Any) -> float:
-        full, start_up = (statistics.median(map(of, work[w])) for w in ("full", "start-up"))
-        return float(max(0.0, full - start_up))
-
     ledger = sum(f.stat().st_size for f in out.glob(f"ledger/{record.name}/part-*.parquet"))
     shards = sum(f.stat().st_size for f in out.glob("shards/*.arrow")) if name == "tokenize" else 0
     watch = work["full"][0].watch
-    seconds = spent(lambda r: r.record.stages[k].cpu_seconds)
+    if isinstance(stage, NarrowStage):
+        seconds = seconds_alone(stage.open(), stage.batch_rows, out)
+    elif isinstance(stage, Tokenize):
+        encode = _Encode(tokenizer=stage.tokenizer, seed=1, split=tuple(stage.split.items()))
+        seconds = seconds_alone(encode.open(), MEASURE_BATCH_ROWS, out)
+    else:
+        spent = [
+            statistics.median(r.record.stages[k].cpu_seconds for r in work[what])
+            for what in ("full", "start-up")
+        ]
+        seconds = max(0.0, spent[0] - spent[1]) / max(1, entering) * 1e6
     per_document = 1 / max(1, documents)
     return Measure(
-        core_seconds=_rounded(seconds / max(1, entering) * 1e6),
+        core_seconds=_rounded(seconds),
         bytes_out=_rounded(volume.text[k] / max(1, entering)),
         documents_out=_rounded(
             volume.documents[k] * (per_document if stage else 1e6 / max(1, entering))
@@ -321,7 +335,7 @@ def _measure(
         shuffle_bytes=_rounded(watch.of(watch.shuffle_bytes, record.name) * per_document),
         ledger_bytes=_rounded(ledger * per_document),
         written_bytes=_rounded(shards / max(1, entering)),
-        worker_mb=round(memory / 1e6),
+        worker_mb=round(watch.of(watch.worker_bytes, record.name) / 1e6),
         settings=costly_settings(stage) if stage else {},
     )
 
@@ -391,20 +405,23 @@ def main() -> None:
         corpus = make_corpus(folder / "large", given.mb)
         small = make_corpus(folder / "small", START_UP_MB)
         tokenizer = trained_tokenizer(folder / "tokenizer.json")
-        driver = driver_seconds(folder, tokenizer, given.runs)
+        write_code(corpus.code, given.mb / 4 * 1e6)
+        setting = Setting(folder=folder, corpus=corpus, tokenizer=tokenizer, runs=given.runs)
         paths = {
             "web": (corpus.web, small.web),
             "book": (books(folder / "books", given.mb / 4), small.books),
             "code": (corpus.code, small.code),
         }
-        write_code(corpus.code, given.mb / 4 * 1e6)
         for kind, (path, tiny) in paths.items():
-            kinds[kind] = measured(kind, path, tiny, corpus, tokenizer, given.runs, folder)
-        if SHARED.is_dir():
-            real_pages(folder / "pages")
-            pages = folder / "pages"
-            real = measured("web", pages, small.web, corpus, tokenizer, given.runs, folder)
-            kinds["web"] = as_in_a_crawl(kinds["web"], real)
+            # compiles kernels, and loads what the driver keeps
+            replace(setting, runs=1).runs_of(kind, tiny, f"{kind}-first")
+            start_up = setting.runs_of(kind, tiny, f"{kind}-start-up")
+            kinds[kind] = measured(kind, path, start_up, setting)
+            if kind == "web" and SHARED.is_dir():
+                real_pages(folder / "pages")
+                real = measured(kind, folder / "pages", start_up, setting)
+                kinds[kind] = as_in_a_crawl(kinds[kind], real)
+        driver = driver_seconds(folder, tokenizer, given.runs)
     rates = {
         f"{kind} {stage}": measure.core_seconds
         for kind, stages in kinds.items()
