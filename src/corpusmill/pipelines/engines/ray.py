@@ -109,11 +109,11 @@ class RayEngine:
             "log_to_driver": False,
             "runtime_env": {"env_vars": WORKER_ENVIRONMENT | ONE_POOL},
         }
-        variables = {"RAY_USAGE_STATS_ENABLED": "0"}
-        if address is not None:
-            variables["RAY_gcs_server_port_wait_time_s"] = "1"  # one attempt; someone answers
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        # Of an attempt, when the address is that of somebody else. A cluster may take its time.
+        once = {} if address is None else {"RAY_gcs_server_port_wait_time_s": "1"}
         try:
-            with warnings.catch_warnings(), environment(variables):
+            with warnings.catch_warnings(), environment(once):
                 warnings.simplefilter("ignore")
                 if address is not None:
                     self._ray.init(address=address, **options)
@@ -148,7 +148,7 @@ class RayEngine:
         results: list[Any] = [None] * len(items)
         if not items:
             return results
-        dataset = self._mapped(self._data.from_arrow(as_items(items)), Mapping.of(task), gpu)
+        dataset = self._mapped(self._data.from_blocks(as_items(items)), Mapping.of(task), gpu)
         with contextlib.closing(self._answers(dataset, name)) as answers:
             for number, given in answers:
                 results[number] = given.result()
@@ -159,7 +159,7 @@ class RayEngine:
     def exchange(self, task: ExchangeTask, *, name: str = "") -> list[str]:
         """Cut files to pieces of partitions, shuffle these, bring each partition together."""
         items = [(n, path) for n, dataset in enumerate(task.datasets) for path in dataset]
-        pieces = self._mapped(self._data.from_arrow(as_items(items)), Cutting.of(task))
+        pieces = self._mapped(self._data.from_blocks(as_items(items)), Cutting.of(task))
         shuffled = pieces.repartition(task.partitions, keys=["partition"])
         dataset = self._mapped(shuffled, Gathering.of(task))
         with contextlib.closing(self._answers(dataset, name)) as answers:
