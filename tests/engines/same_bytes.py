@@ -50,7 +50,13 @@ def small_recipe(folder: Path, **settings: Any) -> str:
                     "for": ["crawl"],
                 }
             },
-            {"anonymize": {"method": "mask", "fields": ["text", "metadata.author"]}},
+            {
+                "anonymize": {
+                    "method": "mask",
+                    "fields": ["text", "metadata.author"],
+                    "entities": ["URL", "EMAIL_ADDRESS", "IP_ADDRESS", "CREDIT_CARD"],
+                }
+            },
             {"k_anonymity": {"k": 3, "quasi_identifiers": ["age", "sex"], "for": ["people"]}},
             {"mix": {"weights": {"crawl": 0.5, "shelf": 0.2, "repos": 0.2, "people": 0.1}}},
             {"tokenize": {"vocab_size": 1024, "split": {"train": 0.9, "validation": 0.1}}},

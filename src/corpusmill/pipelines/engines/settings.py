@@ -17,7 +17,7 @@ EngineName = Literal["local", "ray", "spark"]
 SPARK_SETTINGS = re.compile(
     r"spark\.(executor\.(memory|memoryOverhead|cores|instances|pyspark\.memory|heartbeatInterval"
     r"|resource\.gpu\.amount)|driver\.(memory|maxResultSize)|cores\.max|task\.cpus"
-    r"|task\.resource\.gpu\.amount|network\.timeout|default\.parallelism"
+    r"|task\.resource\.gpu\.amount|network\.timeout(Interval)?|default\.parallelism"
     r"|memory\.(fraction|storageFraction)|shuffle\.(compress|spill\.compress|file\.buffer)"
     r"|dynamicAllocation\.(enabled|minExecutors|maxExecutors|initialExecutors))"
 )

@@ -36,8 +36,12 @@ SETTLED_SECONDS = 1.0
 END_SECONDS = 10.0
 """For Java to end when it is asked to."""
 
-EVEN_ITS_LAST_WORDS = 1 << 16
-"""Bytes of what Java has printed that are looked through for a reason."""
+WORKER_LOST = re.compile(r"Python worker exited unexpectedly( \(crashed\))?|ExecutorLostFailure.*")
+"""How Spark says that the process of a task has ended."""
+
+LONGEST_REASON = 300
+FIRST_WORDS = 1 << 16
+"""Bytes of what Java has printed that are looked through for the reason of a failed start."""
 
 
 class SparkProcess:
@@ -50,47 +54,53 @@ class SparkProcess:
         from pyspark import SparkConf, SparkContext
         from pyspark.sql import SparkSession
 
-        self._scratch: str | None = None
+        check_master(master)
         self._gateway: Any = None
         self._printed: IO[bytes] | None = None
         self._had_session = SparkSession.getActiveSession() is not None
-        check_master(master)
         settings = SparkConf()
         for name, value in {**conf, "spark.master": master}.items():
             settings.set(name, str(value))
-        with _environment(environment):
-            if SparkContext._gateway is None:
-                check_java()
-                self._start_java(settings)
-            try:
-                self.session = SparkSession.builder.config(conf=settings).getOrCreate()
-            except Exception as error:
-                self.close()
-                raise UsageError(f"--master {master}: {reason(error)}") from None
-        self.context = self.session.sparkContext
-        self.context.setLogLevel("OFF")
+        try:
+            with _environment(environment):
+                if SparkContext._gateway is None:
+                    check_java()
+                    self._start_java(settings)
+                self.session = self._open(settings, master)
+            self.context = self.session.sparkContext
+            self.context.setLogLevel("OFF")
+        except BaseException:  # Ctrl-C, too, must leave no Java behind
+            self.close()
+            raise
 
     def _start_java(self, settings: Any) -> None:
         from pyspark import SparkContext
         from pyspark.errors import PySparkException
         from pyspark.java_gateway import launch_gateway
 
-        self._scratch = tempfile.mkdtemp(prefix="corpusmill-spark-")
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115
-        streams = {"stdout": self._printed, "stderr": self._printed, "cwd": self._scratch}
+        streams = {"stdout": self._printed, "stderr": self._printed}
         try:
             self._gateway = launch_gateway(settings, streams)  # type: ignore[no-untyped-call]
         except (OSError, PySparkException):
-            words = os.pread(self._printed.fileno(), EVEN_ITS_LAST_WORDS, 0).decode(
-                errors="replace"
-            )
-            self.close()
+            words = os.pread(self._printed.fileno(), FIRST_WORDS, 0).decode(errors="replace")
             lines = [
-                line for line in words.splitlines() if re.search(r"[Ee]rror|[Ee]xception", line)
+                line for line in words.splitlines() if re.search("error|exception", line, re.I)
             ]
-            why = f": {lines[0].strip()[:300]}" if lines else ""
+            why = f": {lines[0].strip()[:LONGEST_REASON]}" if lines else ""
             raise UsageError(f"engine spark: Java has ended while it started{why}") from None
         SparkContext._ensure_initialized(gateway=self._gateway)
+
+    def _open(self, settings: Any, master: str) -> Any:
+        from pyspark.sql import SparkSession
+
+        try:
+            return SparkSession.builder.config(conf=settings).getOrCreate()
+        except Exception as error:
+            why = reason(error)
+            if "on a stopped SparkContext" in why:
+                why = "the cluster has ended the application; its executors' logs say why"
+            raise UsageError(f"--master {master}: {why}") from None
 
     def wait_for_executors(self) -> None:
         """Return when the cluster has given what it has; UsageError when it has nothing."""
@@ -98,8 +108,7 @@ class SparkProcess:
         known = 0
         while True:
             now = time.monotonic()
-            # the driver is one of those that are listed
-            found = len(self.context._jsc.sc().statusTracker().getExecutorInfos()) - 1
+            found = self.executors()
             if found > known:
                 known, changed = found, now
             if known and now - changed > SETTLED_SECONDS:
@@ -113,6 +122,10 @@ class SparkProcess:
                 )
             time.sleep(0.1)
 
+    def executors(self) -> int:
+        """Executors that the application has now; the driver is one of those that are listed."""
+        return len(self.context._jsc.sc().statusTracker().getExecutorInfos()) - 1
+
     def close(self) -> None:
         """End what was started here; a session that was there before goes on."""
         if not self._had_session and hasattr(self, "session"):
@@ -122,8 +135,6 @@ class SparkProcess:
             self._end_java()
         if self._printed is not None:
             self._printed.close()
-        if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _end_java(self) -> None:
         from pyspark import SparkContext
@@ -139,7 +150,7 @@ class SparkProcess:
             process.kill()
             process.wait()
         # the next session of this Python starts its own
-        SparkContext._gateway = SparkContext._jvm = None
+        SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
         self._gateway = None
 
 
@@ -185,10 +196,17 @@ def check_java() -> None:
 
 
 def reason(error: Exception) -> str:
-    """What Spark says, in a line: the innermost cause, without the stack."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    """What Spark says, in a line: that a worker was lost, or the innermost cause."""
+    try:
+        told = str(error)
+    except Exception:  # asked of Java, which may have ended
+        return f"{type(error).__name__}: Java has ended"
+    if lost := WORKER_LOST.search(told):
+        return lost[0][:LONGEST_REASON]
+    lines = [line.strip(" :\t") for line in told.splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith("An error occurred while calling")]
     causes = [line for line in lines if line.startswith("Caused by:")]
-    return ((causes or lines[:1])[-1] if lines else type(error).__name__)[:300]
+    return ((causes or lines[:1])[-1] if lines else type(error).__name__)[:LONGEST_REASON]
 
 
 @contextlib.contextmanager
