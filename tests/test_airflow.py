@@ -244,7 +244,14 @@ def test_a_killed_task_is_tried_again_and_goes_on(two_days: Airflow, tmp_path: P
     subprocess.run(
         [
             *(Path(sys.executable).parent / "corpusmill", "run", "daily.yaml"),
-            *("--out", undisturbed, "--set", f"sources.pages.path={json.dumps(str(source))}"),
+            *(
+                "--out",
+                undisturbed,
+                "--workers",
+                "1",
+                "--set",
+                f"sources.pages.path={json.dumps(str(source))}",
+            ),
         ],
         cwd=two_days.folder,
         check=True,
