@@ -2,14 +2,14 @@
 
     python benchmarks/throughput.py [--mb 20] [--runs 3] [--write]
 
-Each kind of document goes through its stages with one worker. Narrow stages, encoding, and writing
-and reading a barrier are then measured by themselves on all text of the run, in this process, with
-their models loaded. What ingest and global stages cost is a difference: a run over next to nothing
-is start-up (imports, training on a fixed reference), which a large run pays once for each worker.
-Prints for every stage MB and documents that enter it, CPU-seconds for a MB, MB per core-hour, bytes
-through the exchange for each document, memory of a worker; at the end the three stages with the
-lowest rates. `--write` puts the measures into the package
-(src/corpusmill/pipelines/data/throughput.json).
+Each kind of document goes through its stages with one worker. Narrow stages, the search for
+duplicates, encoding, and writing and reading a barrier are then measured by themselves on all text
+of the run, in this process, with their models loaded. What ingest and global stages cost is a
+difference: a run over next to nothing is start-up (imports, training on a fixed reference), which a
+large run pays once for each worker. Prints for every stage MB and documents that enter it, CPU-
+seconds for a MB, MB per core-hour, bytes through the exchange for each document, memory of a
+worker; at the end the three stages with the lowest rates. `--write` puts the measures into the
+package (src/corpusmill/pipelines/data/throughput.json).
 
 Documents are made of this machine's text (benchmarks/corpus.py). Where ../shared/data is, its real
 pages say what extraction costs, and how much text and how many documents each stage leaves.
@@ -45,12 +45,16 @@ from benchmarks.line import real_pages, trained_tokenizer
 
 from corpusmill import storage
 from corpusmill.document import INGEST_SCORE
+from corpusmill.filters.banding import PRESETS
+from corpusmill.filters.clusters import keep_mask
+from corpusmill.filters.shingles import Shingling
 from corpusmill.pipelines.ledger import RunRecord
 from corpusmill.pipelines.recipe import Recipe, load_recipe
 from corpusmill.pipelines.run import Silent, run
 from corpusmill.pipelines.sizing import INGEST, REST, Measure, costly_settings
 from corpusmill.pipelines.verbs import MEASURE_BATCH_ROWS, EngineVerbs
 from corpusmill.stage import NarrowStage, Rows, Stage
+from corpusmill.stages.deduplicate import Deduplicate
 from corpusmill.stages.tokenize import Tokenize, _Encode
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -59,7 +63,8 @@ START_UP_MB = 0.1
 BOOK_BYTES = 200_000
 SHORT_DOCUMENTS = 1_000, 31_000
 """For what the driver does: by documents, not by bytes."""
-PRESETS = {"web": "fineweb", "book": "books", "code": "code"}
+RULES = {"web": "fineweb", "book": "books", "code": "code"}
+SIMILAR = 0.75
 SAMPLED_SECONDS = 0.1
 """Between two looks at the memory of the workers."""
 
@@ -68,7 +73,7 @@ def recipe_for(kind: str, path: Path, corpus: Corpus, tokenizer: Path) -> dict[s
     """The stages that are meant for a kind."""
     stages: list[dict[str, Any]] = [
         {"language": {}},
-        {"heuristics": {"preset": PRESETS[kind]}},
+        {"heuristics": {"preset": RULES[kind]}},
         {"deduplicate": {"preset": "fineweb"}},
         {"quality": {"reference": str(corpus.reference)}},
         {"decontaminate": {"benchmarks": [str(corpus.benchmark)]}},
@@ -259,6 +264,15 @@ def seconds_alone(work: Callable[[pa.RecordBatch], object], rows: int, out: Path
     return (time.process_time() - started) / _text(table) * 1e6
 
 
+def seconds_of_duplicates(texts: pa.Array) -> float:
+    """CPU-seconds for a MB from text to what is kept, all in one process: to move the rows from one
+    task to another costs seconds at this size, which a run of any size pays once."""
+    keep_mask(texts.slice(0, 2), Shingling(), PRESETS["fineweb"], SIMILAR)
+    started = time.process_time()
+    keep_mask(texts, Shingling(), PRESETS["fineweb"], SIMILAR)
+    return (time.process_time() - started) / int(pc.sum(pc.binary_length(texts)).as_py()) * 1e6
+
+
 def barrier_seconds(out: Path) -> float:
     """CPU-seconds for a MB of text that is written to a barrier, checked and read again."""
     table = _ingested(out)
@@ -319,6 +333,9 @@ def _measure(
     elif isinstance(stage, Tokenize):
         encode = _Encode(tokenizer=stage.tokenizer, seed=1, split=tuple(stage.split.items()))
         seconds = seconds_alone(encode.open(), MEASURE_BATCH_ROWS, out)
+    elif isinstance(stage, Deduplicate):
+        texts = _ingested(out).column("text").combine_chunks()
+        seconds = seconds_of_duplicates(texts)
     else:
         spent = [
             statistics.median(r.record.stages[k].cpu_seconds for r in work[what])

@@ -246,16 +246,40 @@ def _progress(quiet: bool) -> Iterator["Progress"]:
 
 @app.command()
 def plan(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe (.yaml).")],
+    recipe: Annotated[
+        str | None, typer.Argument(metavar="RECIPE", help="A recipe (.yaml).", show_default=False)
+    ] = None,
     settings: Settings = None,
+    input_bytes: Annotated[
+        str | None,
+        typer.Option("--input-bytes", metavar="SIZE", help="Size a cluster for so much: 100TB."),
+    ] = None,
+    cores: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Size a cluster of so many cores.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a recipe and print its steps and an estimate of disk; reads no document."""
+    """Check a recipe and print its steps and an estimate of disk; reads no document.
+
+    With --input-bytes or --cores: what each step takes, by what was measured; without a recipe for
+    the default recipe on web archives.
+    """
     from corpusmill.pipelines.plan import describe
     from corpusmill.pipelines.recipe import load_recipe
     from corpusmill.report.plan_view import plan_view
 
-    loaded = load_recipe(recipe, settings or [])
+    if recipe is None and settings:
+        raise UsageError("--set changes a recipe, and none is given: corpusmill plan RECIPE")
+    loaded = load_recipe(recipe, settings or []) if recipe is not None else None
+    if input_bytes is not None or cores is not None:
+        from corpusmill.pipelines.sizing import describe_size, parse_size
+        from corpusmill.report.sizing_view import sizing_view
+
+        volume = parse_size(input_bytes) if input_bytes is not None else None
+        _data(describe_size(loaded, volume, cores or 1), sizing_view, as_json)
+        return
+    if loaded is None:
+        raise UsageError("a recipe is missing: corpusmill plan RECIPE")
     for stage in loaded.stages:
         stage.check()
     described = describe(loaded)

@@ -42,8 +42,13 @@ def recipe_for(what: Sequence[str], overrides: Sequence[str]) -> tuple[Recipe, l
 def default_recipe(inputs: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """The default recipe for these inputs, as plain values."""
     sources, notes = find_sources(inputs)
-    kinds = {source["kind"] for source in sources}
-    stages = []
+    stages, left_out = default_stages({source["kind"] for source in sources})
+    return {"name": "one-shot", "sources": sources, "stages": stages}, notes + left_out
+
+
+def default_stages(kinds: set[str]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The default recipe's stages for these kinds of documents, and which it leaves out."""
+    stages, notes = [], []
     for entry in yaml.safe_load(_default_text())["stages"]:
         (name, settings), *_ = entry.items()
         wanted = set(settings.get("for", ()))
@@ -51,7 +56,7 @@ def default_recipe(inputs: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
             notes.append(f"{name} for {', '.join(sorted(wanted))}: no such source, left out")
         else:
             stages.append(entry)
-    return {"name": "one-shot", "sources": sources, "stages": stages}, notes
+    return stages, notes
 
 
 def _default_text() -> str:
