@@ -39,6 +39,9 @@ END_SECONDS = 10.0
 WORKER_LOST = re.compile(r"Python worker exited unexpectedly( \(crashed\))?|ExecutorLostFailure.*")
 """How Spark says that the process of a task has ended."""
 
+OF_PYTHON = re.compile(r"^(?:pyspark\.[\w.]+\.)?([A-Z]\w*Error: .+)$", re.MULTILINE)
+"""The end of a Python stack, as of a worker that lacks a package."""
+
 LONGEST_REASON = 300
 FIRST_WORDS = 1 << 16
 """Bytes of what Java has printed that are looked through for the reason of a failed start."""
@@ -196,13 +199,15 @@ def check_java() -> None:
 
 
 def reason(error: Exception) -> str:
-    """What Spark says, in a line: that a worker was lost, or the innermost cause."""
+    """What Spark says, in a line: a worker was lost, what Python raised, or the innermost cause."""
     try:
         told = str(error)
     except Exception:  # asked of Java, which may have ended
         return f"{type(error).__name__}: Java has ended"
     if lost := WORKER_LOST.search(told):
         return lost[0][:LONGEST_REASON]
+    if raised := OF_PYTHON.search(told):
+        return raised[1][:LONGEST_REASON]
     lines = [line.strip(" :\t") for line in told.splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith("An error occurred while calling")]
     causes = [line for line in lines if line.startswith("Caused by:")]
