@@ -44,7 +44,7 @@ lint: .venv/installed
 	$(BIN)/lint-imports
 
 test: lint .venv-airflow/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/line.py
