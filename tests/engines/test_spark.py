@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pyarrow as pa
 import pytest
+from pydantic import ValidationError
 from tests.crashing_stages import Crashing
 from tests.engine_tasks import Half, die_always, die_once, fail, misuse, square
 from tests.engines.held_tasks import (
@@ -370,3 +371,23 @@ def has_finished(out: Path, stages: int) -> bool:
     """Whether a run has recorded so many stages."""
     record = out / "run.json"
     return record.exists() and len(json.loads(record.read_text())["stages"]) >= stages
+
+
+# ---- settings of a recipe
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("spark.executorEnv.LD_PRELOAD", "1"),
+        ("spark.python.daemon.module", "1"),
+        ("spark.driver.memory.x", "1g"),
+        ("spark.driver.memory\nspark.jars", "1g"),
+        ("spark.executor.memory", "1g\n"),
+        ("spark.executor.memory", "$(id)"),
+        ("spark.executor.memory", "٣g"),
+    ],
+)
+def test_what_looks_like_a_size_and_is_none_is_refused(name: str, value: str) -> None:
+    with pytest.raises(ValidationError, match=r"cannot be set in a recipe|write a number"):
+        SparkSettings(conf={name: value})
