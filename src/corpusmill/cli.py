@@ -279,7 +279,7 @@ def plan(
         _data(describe_size(loaded, volume, cores or 1), sizing_view, as_json)
         return
     if loaded is None:
-        raise UsageError("a recipe is missing: corpusmill plan RECIPE")
+        raise UsageError("Missing argument RECIPE (or --input-bytes 100TB, to size a cluster)")
     for stage in loaded.stages:
         stage.check()
     described = describe(loaded)
