@@ -1,7 +1,7 @@
 # make run     sets up .venv, runs the quickstart recipe on samples/, trains 60 steps, reports
 # make test    lint, types, import rules and every test
 # make lint    the first three of these
-# make bench   MB of input per CPU-second for each stage
+# make bench   what each stage costs, by kind of document
 # make bench-peers   sets up .venv-peers with the tools that benchmarks compare with
 # make airflow       sets up .venv-airflow and starts Airflow with the DAGs of airflow_dags/
 # make clean   removes what these made, .venv included
@@ -47,7 +47,7 @@ test: lint .venv-airflow/installed
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 bench: .venv/installed
-	$(BIN)/python benchmarks/line.py
+	$(BIN)/python benchmarks/throughput.py
 
 # Apart from .venv: they ask for other versions of what both need.
 bench-peers: .venv-peers/installed

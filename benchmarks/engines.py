@@ -29,12 +29,12 @@ import yaml
 # Run as a script, Python looks for modules beside it and not in the checkout.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.corpus import paragraphs_of_prose
+from benchmarks.line import trained_tokenizer
 from benchmarks.process_tree import Cost, cost_of
 
 ENGINES = ("local", "ray", "spark")
 DOCUMENT_BYTES = 1_000, 12_000
 FILE_MB = 50
-VOCABULARY_SAMPLE = 2_000_000
 MILL = [sys.executable, "-m", "corpusmill"]
 
 START = """
@@ -91,22 +91,6 @@ def recipe_of(lines: Path, tokenizer: Path) -> dict[str, Any]:
     }
 
 
-def trained_tokenizer(folder: Path) -> Path:
-    """A vocabulary of 16,384 tokens of the same prose."""
-    from corpusmill.tokenize.vocabulary import train_bpe
-
-    sample: list[str] = []
-    held = 0
-    for paragraph in paragraphs_of_prose():
-        sample.append(paragraph)
-        held += len(paragraph)
-        if held > VOCABULARY_SAMPLE:
-            break
-    path = folder / "tokenizer.json"
-    path.write_bytes(train_bpe(sample, 16384))
-    return path
-
-
 def digest(run: Path) -> str:
     """Of all bytes of documents and shards."""
     total = hashlib.sha256()
@@ -127,8 +111,9 @@ def run_on(engine: str, recipe: Path, out: Path, workers: int) -> Cost:
 def compared(folder: Path, megabytes: float, runs: int, workers: int) -> Iterator[dict[str, Any]]:
     """The figures of the engines on one input."""
     size = write_lines(folder / "lines", megabytes * 1e6)
+    tokenizer = trained_tokenizer(folder / "tokenizer.json")
     recipe = folder / "recipe.yaml"
-    recipe.write_text(yaml.safe_dump(recipe_of(folder / "lines", trained_tokenizer(folder))))
+    recipe.write_text(yaml.safe_dump(recipe_of(folder / "lines", tokenizer)))
     costs: dict[str, list[float]] = {engine: [] for engine in ENGINES}
     starts: dict[str, list[float]] = {engine: [] for engine in ENGINES}
     digests: dict[str, set[str]] = {engine: set() for engine in ENGINES}
@@ -161,7 +146,7 @@ def compared(folder: Path, megabytes: float, runs: int, workers: int) -> Iterato
 
 def growth(folder: Path, sizes: Sequence[float], workers: int) -> Iterator[dict[str, Any]]:
     """Cost by size, on the local engine."""
-    tokenizer = trained_tokenizer(folder)
+    tokenizer = trained_tokenizer(folder / "tokenizer.json")
     seconds: list[float] = []
     for gigabytes in sizes:
         lines = folder / f"lines-{gigabytes:g}"

@@ -13,15 +13,10 @@ alike. Runs are interleaved, figures are medians. Prints one JSON object per fig
 """
 
 import argparse
-import contextlib
-import ctypes
 import gzip
 import json
-import os
-import resource
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -34,6 +29,7 @@ import yaml
 # Run as a script, Python looks for modules beside it and not in the checkout.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.corpus import SHARED, paragraphs_of_prose, write_web
+from benchmarks.process_tree import cost_of
 
 from corpusmill.filters.language_id import model_path
 from corpusmill.tokenize.vocabulary import train_bpe
@@ -42,7 +38,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PEER = ROOT / ".venv-peers" / "bin" / "python"
 SAMPLES = ROOT / "samples" / "web"
 
-PR_SET_CHILD_SUBREAPER = 36
+QUIET = {"TOKENIZERS_PARALLELISM": "false"}
 """Of <linux/prctl.h>."""
 
 TRAINED_BYTES = 2_000_000
@@ -174,13 +170,13 @@ def ours(archives: Path, tokenizer: Path, alike: bool = False) -> Answer:
         recipe, out = Path(name, "recipe.yaml"), Path(name, "run")
         recipe.write_text(yaml.safe_dump(recipe_for(archives, tokenizer, alike)))
         command = [sys.executable, "-m", "corpusmill", "run", str(recipe), "--out", str(out)]
-        seconds, _ = _timed([*command, "--workers", "1", "--json"])
+        cost = cost_of([*command, "--workers", "1", "--json"], QUIET)
         record = json.loads((out / "run.json").read_text("utf-8"))
         uris = ds.dataset(out / "documents").to_table(columns=["uri"]).column("uri").to_pylist()
         manifest = json.loads((out / "shards" / "manifest.json").read_text("utf-8"))
     stages = record["stages"]
     return Answer(
-        cpu_seconds=seconds,
+        cpu_seconds=cost.cpu_seconds,
         steps={stage["name"].split("-", 1)[1]: stage["cpu_seconds"] for stage in stages},
         documents=[stage["counts"]["kept"] for stage in stages],
         kept=frozenset(uris),
@@ -194,46 +190,15 @@ def theirs(archives: Path, tokenizer: Path) -> Answer:
     with tempfile.TemporaryDirectory(prefix="corpusmill-line-") as name:
         model = model_path("fasttext")
         arguments = map(str, (PEER, script, archives, model, tokenizer, name))
-        seconds, printed = _timed(list(arguments), HF_ASSETS_CACHE=f"{name}/assets")
-    found = json.loads(printed)
+        cost = cost_of(list(arguments), {**QUIET, "HF_ASSETS_CACHE": f"{name}/assets"})
+    found = json.loads(cost.printed)
     return Answer(
-        cpu_seconds=seconds,
+        cpu_seconds=cost.cpu_seconds,
         steps={step: figures["cpu_seconds"] for step, figures in found["steps"].items()},
         documents=[found["steps"][step]["documents"] for step in STEPS],
         kept=frozenset(found["kept"]),
         tokens=found["tokens"],
     )
-
-
-def _timed(command: list[str], **environment: str) -> tuple[float, str]:
-    """CPU-seconds of a command and of all processes below it, and what it printed.
-
-    A worker that is killed leaves its own children behind: they become children of this process,
-    so that the kernel adds up all of them.
-    """
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
-    before = _children_seconds()
-    with tempfile.TemporaryFile() as complaints:
-        process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=complaints,
-            env={**os.environ, "TOKENIZERS_PARALLELISM": "false", **environment},
-        )
-        printed = process.communicate()[0].decode()
-        if process.returncode:
-            complaints.seek(0)
-            sys.stderr.buffer.write(complaints.read())
-            raise SystemExit(f"{' '.join(command[:4])} ... failed: {process.returncode}")
-    with contextlib.suppress(ChildProcessError):  # until there are no more
-        while True:
-            os.wait()
-    return _children_seconds() - before, printed
-
-
-def _children_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
 
 
 def compared(
