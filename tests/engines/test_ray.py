@@ -224,7 +224,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("a disk that fills up: only root may mount one")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)  # workers may have maps of it
 
 
 def test_a_full_disk_is_a_message_and_the_same_command_goes_on(
@@ -293,6 +293,7 @@ def test_a_node_that_is_lost_in_an_exchange_changes_no_byte(
     tmp_path.mkdir()
     expected = exchange_slowly(local, tmp_path, 0)
     with another_node(cluster) as node:
+        engine.map(slow, [(1.0, n) for n in range(12)])  # the node has workers by now
         harmed: list[psutil.Process] = []
 
         def harm_it_when_it_works() -> None:

@@ -53,6 +53,9 @@ CONNECT_SECONDS = 5
 LOOK_SECONDS = 1.0
 """How often is looked whether tasks have ended, while no answer comes."""
 
+STOP_SECONDS = 10
+"""How long an execution that is stopped may take to end."""
+
 SESSIONS = "corpusmill-ray-"
 """Folders of own clusters in the folder for temporary files; the process's id follows."""
 
@@ -74,6 +77,8 @@ class RayEngine:
         workers: int | None,
         stall_seconds: float,
     ) -> None:
+        # Else a thread of Ray Data that outlives the connection starts a new cluster.
+        os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
         try:
             import ray
             import ray.data
@@ -209,11 +214,10 @@ class RayEngine:
             while (table := self._next(came)) is not None:
                 yield from answers_of(table)
         finally:
-            # A thread that outlives the connection would, with its next call, start a new cluster.
-            while thread.is_alive():
+            if thread.is_alive():
                 for executor in _Watch.executors:
-                    executor.shutdown(force=True)
-                thread.join(LOOK_SECONDS)
+                    executor.shutdown(force=False)  # `force` waits for nodes that hang, for ever
+                thread.join(STOP_SECONDS)
 
     def _next(self, came: "queue.Queue[pa.Table | BaseException | None]") -> pa.Table | None:
         ended, moved = _Watch.tasks_ended(), time.monotonic()
