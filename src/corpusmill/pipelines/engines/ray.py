@@ -237,6 +237,8 @@ class RayEngine:
         lost = (kinds.WorkerCrashedError, kinds.NodeDiedError, kinds.OutOfMemoryError)
         if isinstance(error, lost):
             return worker_died(type(error).__name__)
+        if "No module named 'corpusmill" in str(error):
+            return RunError("a machine of the Ray cluster has no corpusmill, or another version")
         reason = str(error).strip().rpartition("\n")[2][:300]
         return RunError(f"Ray has failed: {type(error).__name__}: {reason}")
 
