@@ -66,11 +66,11 @@ PAGE = b"<!doctype html><html><body><p>Hello.</p></body></html>"
         ("noise.tar", "code", NOISE, "binary"),
         ("noise.zip", "code", b"PK\x03\x04" + NOISE, "not_a_zip"),
         ("noise.epub", "book", NOISE, "not_a_zip"),
-        ("half.html.gz", "web", gzip.compress(PAGE * 100)[:-20], "damaged_file"),
+        ("half.html.gz", "web", gzip.compress(PAGE * 100, mtime=0)[:-20], "damaged_file"),
         ("image.png", "web", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + NOISE, "unknown_format"),
         ("page.html", "web", PAGE, "html"),
         ("page", "web", PAGE, "html"),
-        ("page.html.gz", "web", gzip.compress(PAGE), "html"),
+        ("page.html.gz", "web", gzip.compress(PAGE, mtime=0), "html"),
         ("page.htm.zst", "web", zstandard.compress(PAGE), "html"),
         ("page.html", "code", PAGE, "code"),
         ("notes.txt", "web", b"Plain words.", "text"),
@@ -107,8 +107,12 @@ def test_what_version_control_keeps_is_no_input(tmp_path: Path) -> None:
 
 
 def test_packed_code_is_unpacked_and_packed_data_is_not_code(tmp_path: Path) -> None:
-    assert fate(one(written(tmp_path / "a.py.gz", gzip.compress(b"x = 1")), "code")) == "code"
-    assert fate(one(written(tmp_path / "a.bin.gz", gzip.compress(b"x")), "code")) == "binary"
+    assert (
+        fate(one(written(tmp_path / "a.py.gz", gzip.compress(b"x = 1", mtime=0)), "code")) == "code"
+    )
+    assert (
+        fate(one(written(tmp_path / "a.bin.gz", gzip.compress(b"x", mtime=0)), "code")) == "binary"
+    )
 
 
 def test_a_document_over_the_limit_is_refused_without_being_held(
@@ -118,7 +122,10 @@ def test_a_document_over_the_limit_is_refused_without_being_held(
     monkeypatch.setattr(tables, "MAX_PAYLOAD", 1000)
     line = b"word " * 1000
     assert fate(one(written(tmp_path / "line.txt", line), "book")) == "too_large"
-    assert fate(one(written(tmp_path / "line.txt.gz", gzip.compress(line)), "book")) == "too_large"
+    assert (
+        fate(one(written(tmp_path / "line.txt.gz", gzip.compress(line, mtime=0)), "book"))
+        == "too_large"
+    )
     rows = b'{"text": "first"}\n{"text": "%s"}\n{"text": "third"}\n' % (line * 1000)
     found = read(written(tmp_path / "rows.jsonl", rows))
     assert [fate(f) for f in found] == ["extracted", "too_large", "extracted"]
@@ -208,15 +215,15 @@ def test_every_row_in_front_of_a_damage_arrives(
 
 def test_a_short_stream_that_is_cut_gives_its_rows(tmp_path: Path) -> None:
     rows = b"".join(b'{"text": "row %d"}\n' % i for i in range(5))
-    found = read(written(tmp_path / "rows.jsonl.gz", gzip.compress(rows)[:-9]))
+    found = read(written(tmp_path / "rows.jsonl.gz", gzip.compress(rows, mtime=0)[:-9]))
     assert [fate(f) for f in found] == ["extracted"] * 5 + ["truncated_record"]
     table = b"text\n" + b"a row\n" * 5
-    found = read(written(tmp_path / "rows.csv.gz", gzip.compress(table)[:-3]))
+    found = read(written(tmp_path / "rows.csv.gz", gzip.compress(table, mtime=0)[:-3]))
     assert [fate(f) for f in found] == ["extracted"] * 5 + ["truncated_record"]
 
 
 def test_zeros_may_pad_a_gzip_stream(tmp_path: Path) -> None:
-    row = gzip.compress(b'{"text": "a"}\n')
+    row = gzip.compress(b'{"text": "a"}\n', mtime=0)
     data = row + bytes(600) + row + bytes(40_000)
     assert [fate(f) for f in read(written(tmp_path / "r.jsonl.gz", data))] == ["extracted"] * 2
 
@@ -291,7 +298,7 @@ def test_a_quote_that_is_never_closed_is_a_cut_row(tmp_path: Path) -> None:
 
 
 def test_tab_separated_values_are_rows(tmp_path: Path) -> None:
-    row = one(written(tmp_path / "t.tsv.gz", gzip.compress(b"id\ttext\n1\ta, b\n")))
+    row = one(written(tmp_path / "t.tsv.gz", gzip.compress(b"id\ttext\n1\ta, b\n", mtime=0)))
     assert isinstance(row, RawDocument)
     assert (row.payload, row.metadata) == (b"a, b", {"id": "1"})
 
@@ -422,8 +429,8 @@ def test_archives_and_tables_in_archives_are_no_documents(tmp_path: Path) -> Non
     members = {
         "a.warc": (warc, "nested_archive"),
         "b.html": (warc, "nested_archive"),
-        "c": (gzip.compress(warc), "nested_archive"),
-        "d.arc.gz": (gzip.compress(b"filedesc://d.arc 0.0.0.0"), "nested_archive"),
+        "c": (gzip.compress(warc, mtime=0), "nested_archive"),
+        "d.arc.gz": (gzip.compress(b"filedesc://d.arc 0.0.0.0", mtime=0), "nested_archive"),
         "e.txt": (b"filedesc://d.arc 0.0.0.0" + PAGE, "nested_archive"),
         "f.jsonl": (row, "table_in_archive"),
         "g.jsonl.zst": (zstandard.compress(row), "table_in_archive"),
@@ -443,11 +450,11 @@ def test_archives_and_tables_in_archives_are_no_documents(tmp_path: Path) -> Non
 
 def test_packed_members_are_read_as_what_they_hold(tmp_path: Path) -> None:
     members = {
-        "a.html.gz": gzip.compress(PAGE),
+        "a.html.gz": gzip.compress(PAGE, mtime=0),
         "b.txt.zst": zstandard.compress(b"Plain words."),
-        "cut.html.gz": gzip.compress(PAGE)[:-9],
-        "bomb.txt.gz": gzip.compress(b"x" * 1_000_000),
-        "twice.html.gz": gzip.compress(gzip.compress(PAGE)),
+        "cut.html.gz": gzip.compress(PAGE, mtime=0)[:-9],
+        "bomb.txt.gz": gzip.compress(b"x" * 1_000_000, mtime=0),
+        "twice.html.gz": gzip.compress(gzip.compress(PAGE), mtime=0),
     }
     found = read(written(tmp_path / "p.zip", zip_of(members)))
     assert [fate(f) for f in found] == [
@@ -455,7 +462,7 @@ def test_packed_members_are_read_as_what_they_hold(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert isinstance(found[0], RawDocument)
     assert (found[0].payload, found[0].uri) == (PAGE, "p.zip#a.html.gz")
-    members = {"a.py.gz": gzip.compress(b"x = 1"), "data.bin.gz": gzip.compress(b"x")}
+    members = {"a.py.gz": gzip.compress(b"x = 1", mtime=0), "data.bin.gz": gzip.compress(b"x")}
     found = read(written(tmp_path / "q.zip", zip_of(members)), "code")
     assert [fate(f) for f in found] == ["code", "binary"]
 
