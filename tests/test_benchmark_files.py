@@ -30,7 +30,7 @@ def write(path: Path, rows: list[dict[str, Any]]) -> str:
     elif path.suffix == ".json":
         path.write_text(json.dumps(rows, indent=1))
     elif path.suffix == ".gz":
-        path.write_bytes(gzip.compress(lines, mtime=0))
+        path.write_bytes(gzip.compress(lines))
     elif path.suffix == ".zst":
         path.write_bytes(pa.compress(lines, "zstd", asbytes=True))
     else:
