@@ -155,7 +155,9 @@ def test_steps_that_were_skipped_are_counted_and_no_damage(tmp_path: Path) -> No
         stream.write('{"step": 3, "loss": null, "skipped": true}\n{"step": 4, "lo')
     (run,) = runs_data([str(folder)])["runs"]
     assert (run["skipped"], run["unread_lines"], run["steps_taken"]) == (1, 1, 4)
-    assert "lines of its metrics that are damaged and left out: 1" in shown({"runs": [run], "picture": None})
+    assert "lines of its metrics that are damaged and left out: 1" in shown(
+        {"runs": [run], "picture": None}
+    )
 
 
 def test_a_run_that_has_only_begun_is_told_as_such(tmp_path: Path) -> None:
