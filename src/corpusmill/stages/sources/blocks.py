@@ -7,7 +7,7 @@ decided from these (`block_features.py`, `block_model.py`).
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -38,7 +38,6 @@ _KINDS = {
 }
 """How each element stands to the text around it; all others are set apart from it."""
 
-_IN_LINE = (_INLINE, _LINK)
 _ARTICLE_KINDS = {**_KINDS, "nav": _RULE, "footer": _RULE}
 """The same where menus are of no interest: they part what is before from what is after."""
 
@@ -137,6 +136,10 @@ _WHAT = frozenset(("body", "content", "text", "copy"))
 _MAX_NAME = 200
 """Characters of an element's class and id that are looked at."""
 
+_Said = Mapping[str, str]
+"""Attributes of an element."""
+_NOTHING: _Said = {}
+
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 
 
@@ -180,14 +183,14 @@ def find_blocks(tree: Any, *, all_text: bool = False) -> Blocks:
     names: dict[tuple[str | None, str | None], int] = {}
     shapes: dict[tuple[int, str, str | None], int] = {}
     pieces: list[str] = []
-    add, tag_bits = pieces.append, _TAGS.get
+    add, tag_bits, role_bits = pieces.append, _TAGS.get, _ROLES.get
     kind_of = _KINDS.get if all_text else _ARTICLE_KINDS.get
     linked = 0
     in_link = False
 
     def finish(container: int, bits: int) -> None:
         nonlocal linked
-        text = "".join(pieces)
+        text = pieces[0] if len(pieces) == 1 else "".join(pieces)
         pieces.clear()
         if bits & PRE:
             text = text.replace(_LINE, "\n").strip("\n") if text.strip() else ""
@@ -202,19 +205,22 @@ def find_blocks(tree: Any, *, all_text: bool = False) -> Blocks:
             links.append(min(linked, len(text)))
         linked = 0
 
-    def enter(element: Any, tag: str, parent: int, depth: int, above: int, shape: int) -> None:
+    def enter(
+        element: Any, tag: str, said: _Said, parent: int, depth: int, above: int, shape: int
+    ) -> None:
         """Walk through an element that is set apart, as a container."""
         nonlocal linked
-        get = element.get
-        name = get("class")
-        key = (name, get("id"))
-        bits = names.get(key)
-        if bits is None:
-            bits = names[key] = hints(*key)
-        bits |= tag_bits(tag, 0)
-        role = get("role")
-        if role:
-            bits |= _ROLES.get(role, 0)
+        name = None
+        bits = tag_bits(tag, 0)
+        if said:
+            name = said.get("class")
+            key = (name, said.get("id"))
+            hinted = names.get(key)
+            if hinted is None:
+                hinted = names[key] = hints(*key)
+            bits |= hinted
+            if "role" in said:
+                bits |= role_bits(said["role"], 0)
         number = len(rows)
         above |= bits
         shape = shapes.setdefault((shape, tag, name), len(shapes))
@@ -236,13 +242,14 @@ def find_blocks(tree: Any, *, all_text: bool = False) -> Blocks:
         for child in element:
             tag = child.tag
             kind = kind_of(tag, _SET_APART)
-            if kind >= _INLINE and is_hidden(child):
+            said = _attributes(child) if kind >= _INLINE else _NOTHING
+            if said and is_hidden(said):
                 pass
             elif kind == _SET_APART:
                 if pieces:
                     finish(container, bits)
-                enter(child, tag, container, depth, bits, shape)
-            elif kind in _IN_LINE:
+                enter(child, tag, said, container, depth, bits, shape)
+            elif kind >= _INLINE:
                 outer = in_link
                 in_link = outer or kind == _LINK
                 text = child.text
@@ -267,7 +274,7 @@ def find_blocks(tree: Any, *, all_text: bool = False) -> Blocks:
                 if in_link:
                     linked += len(tail)
 
-    enter(tree, str(tree.tag), 0, 0, 0, -1)
+    enter(tree, str(tree.tag), _attributes(tree), 0, 0, 0, -1)
     parents, depths, tags, own, inherited, signatures = zip(*rows, strict=True)
     return Blocks(
         texts=texts,
@@ -283,11 +290,15 @@ def find_blocks(tree: Any, *, all_text: bool = False) -> Blocks:
     )
 
 
-def is_hidden(element: Any) -> bool:
-    """Whether the element itself says that it is not shown."""
-    get = element.get
-    style = get("style")
-    return bool(style and _HIDDEN.search(style)) or get("hidden") is not None
+def _attributes(element: Any) -> _Said:
+    """An element's attributes in one call, which costs no more than to ask for one of them."""
+    pairs = element.items()
+    return dict(pairs) if pairs else _NOTHING
+
+
+def is_hidden(said: _Said) -> bool:
+    """Whether an element says by its attributes that it is not shown."""
+    return "hidden" in said or ("style" in said and _HIDDEN.search(said["style"]) is not None)
 
 
 def hints(name: str | None, identifier: str | None) -> int:
