@@ -21,17 +21,19 @@ _LONG = 80
 _STOCK_PHRASE = 150
 """Bytes up to which a block may be a stock phrase."""
 _STOCK = re.compile(
-    r"\W*(?:advert|anzeige|publicit|related|read (?:more|also|next|full)|also read|see also"
-    r"|more (?:on|from|in|about|stories)|lire aussi|mehr zum|siehe auch|lea tambi"
-    r"|leia (?:mais|tamb)|sign up|subscribe|follow (?:us|\w+ on)|share|tweet|print|email"
-    r"|photos?\b|image|picture|video|watch|listen|copyright|\(c\)|©|all rights|by |von |par |por "
-    r"|tags?\b|topics|filed under|categor|posted|published|updated|last (?:updated|modified)"
-    r"|comments?\b|\d+ comments?|leave a|reply|click here|download|source|sources|credit|get the"
-    r"|join|support|donate|register|log ?in|sign in|cookies?\b|we use)",
+    r"\W*(?:a(?:dvert|nzeige|lso read|ll rights)|by |\(c\)|©|\d+ comments?"
+    r"|c(?:ategor|lick here|omments?\b|ookies?\b|opyright|redit)|do(?:nate|wnload)|email"
+    r"|f(?:iled under|ollow (?:us|\w+ on))|get the|image|join"
+    r"|l(?:ast (?:updated|modified)|ea tambi|eave a|eia (?:mais|tamb)|ire aussi|isten|og ?in)"
+    r"|m(?:ehr zum|ore (?:on|from|in|about|stories))"
+    r"|p(?:ar |hotos?\b|icture|or |osted|rint|ublicit|ublished)"
+    r"|re(?:ad (?:more|also|next|full)|gister|lated|ply)"
+    r"|s(?:ee also|hare|iehe auch|ign in|ign up|ource|ubscribe|upport)"
+    r"|t(?:ags?\b|opics|weet)|updated|v(?:ideo|on )|w(?:atch|e use))",
     re.IGNORECASE,
 )
-"""How short lines begin that are no part of an article. It is one weak sign among many; the others
-need no language."""
+"""How short lines begin that are no part of an article, put together by their first letters, for
+each alternative costs. It is one weak sign among many; the others need no language."""
 
 # Latin and Greek, Chinese and Japanese (wide too), Arabic and Urdu, Devanagari, Khmer, Ethiopic
 _SENTENCE_ENDS = ".!?\u2026\u3002\uff01\uff1f\uff0e\u061f\u06d4\u0964\u0965\u17d4\u17d5\u1362"

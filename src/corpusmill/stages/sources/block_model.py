@@ -98,11 +98,12 @@ def choose_runs(log_odds: list[float], switch: float = SWITCH) -> list[int]:
     outside, inside = 0.0, -switch
     came: list[tuple[bool, bool]] = []  # for each block: whether each state was inside before
     for value in log_odds:
-        came.append((inside - switch > outside, inside >= outside - switch))
-        gain = max(-_CERTAIN, min(_CERTAIN, value))
+        leaves, stays = inside - switch > outside, inside >= outside - switch
+        came.append((leaves, stays))
+        gain = _CERTAIN if value > _CERTAIN else -_CERTAIN if value < -_CERTAIN else value
         outside, inside = (
-            max(outside, inside - switch),
-            max(inside, outside - switch) + gain,
+            inside - switch if leaves else outside,
+            (inside if stays else outside - switch) + gain,
         )
     chosen: list[int] = []
     state = inside - switch > outside
