@@ -35,7 +35,7 @@ from corpusmill.pipelines.engines.engine import ATTEMPTS, Answer, ExchangeTask, 
 from corpusmill.pipelines.engines.settings import (
     WORKER_ENVIRONMENT,
     RaySettings,
-    environment,
+    with_variables,
 )
 
 MB = 1 << 20
@@ -118,7 +118,7 @@ class RayEngine:
         # Of an attempt, when the address is that of somebody else. A cluster may take its time.
         once = {} if address is None else {"RAY_gcs_server_port_wait_time_s": "1"}
         try:
-            with warnings.catch_warnings(), environment(once):
+            with warnings.catch_warnings(), with_variables(once):
                 warnings.simplefilter("ignore")
                 if address is not None:
                     self._ray.init(address=address, **options)

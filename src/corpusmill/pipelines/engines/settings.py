@@ -7,7 +7,7 @@ and not in a recipe: a stranger's recipe must not send data, or run programs, so
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -84,7 +84,7 @@ WORKER_ENVIRONMENT = {
 
 
 @contextlib.contextmanager
-def environment(variables: dict[str, str]) -> Iterator[None]:
+def with_variables(variables: Mapping[str, str]) -> Iterator[None]:
     """What this process and those that it starts meanwhile find in their environment."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)

@@ -12,10 +12,11 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import IO, Any
 
 from corpusmill.errors import UsageError
+from corpusmill.pipelines.engines.settings import with_variables
 
 OLDEST_JAVA = 17
 """Spark 4 is compiled for it."""
@@ -65,7 +66,7 @@ class SparkProcess:
         for name, value in {**conf, "spark.master": master}.items():
             settings.set(name, str(value))
         try:
-            with _environment(environment):
+            with with_variables(environment):
                 if SparkContext._gateway is None:
                     check_java()
                     self._start_java(settings)
@@ -212,18 +213,3 @@ def reason(error: Exception) -> str:
     lines = [line for line in lines if not line.startswith("An error occurred while calling")]
     causes = [line for line in lines if line.startswith("Caused by:")]
     return ((causes or lines[:1])[-1] if lines else type(error).__name__)[:LONGEST_REASON]
-
-
-@contextlib.contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """What a process that is started meanwhile finds in its environment."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
