@@ -43,8 +43,9 @@ lint: .venv/installed
 	$(BIN)/mypy $(wildcard tests benchmarks)
 	$(BIN)/lint-imports
 
+# Clusters first: they take longest and wait most.
 test: lint .venv-airflow/installed
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/throughput.py

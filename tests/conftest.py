@@ -1,6 +1,7 @@
 """What every test may ask for: the repository's root and the real inputs that lie beside it."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ os.environ.update(
     RAY_USAGE_STATS_ENABLED="0",
 )
 
+# A shell gives its background jobs SIGINT ignored, and so would the commands that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # How long an example takes is the machine's affair, and none of a test's.
 settings.register_profile("corpusmill", deadline=None)
 settings.load_profile("corpusmill")

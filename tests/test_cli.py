@@ -405,7 +405,8 @@ def exported(run: Path, to: str, out: Path) -> list[Path]:
     assert answer.code == 0, answer.err
     count = pq.read_table(run / "documents").num_rows
     assert answer.out.startswith(f"{count} documents in ")
-    return sorted(path for path in out.rglob("*") if path.is_file())
+    files = (path for path in out.rglob("*") if path.is_file())
+    return sorted(path for path in files if not path.name.startswith("."))
 
 
 def test_json_lines_hold_every_document(finished: Finished, tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_an_erasure_that_is_killed_anywhere_is_finished_by_the_next_command(
 
     def contents(out: Path) -> dict[str, bytes]:
         files = {str(p.relative_to(out)): p for p in sorted(out.rglob("*")) if p.is_file()}
-        measured = re.compile(r"run\.json|recipe\.yaml|stages/.*\.json|\..*")
+        measured = re.compile(r"run\.json|metrics\.prom|recipe\.yaml|stages/.*\.json|\..*")
         return {n: path.read_bytes() for n, path in files.items() if not measured.fullmatch(n)}
 
     key = tmp_path / "key"

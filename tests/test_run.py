@@ -318,12 +318,14 @@ def test_cleaning_leaves_documents_and_the_record(samples: Path, tmp_path: Path)
     assert not (tmp_path / "run" / "stages").exists(), "a finished run was run again"
 
 
+@pytest.mark.parametrize(("engine", "package"), [("ray", "ray"), ("spark", "pyspark")])
 def test_an_engine_that_is_not_there_is_refused_before_anything_changes(
-    samples: Path, tmp_path: Path
+    samples: Path, tmp_path: Path, engine: str, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = load_recipe(write_recipe(tmp_path, samples, stages=[]))
-    with pytest.raises(UsageError, match="engine 'ray' is not available in this version"):
-        run(recipe, str(tmp_path / "run"), engine="ray")
+    monkeypatch.setitem(sys.modules, package, None)
+    recipe = load_recipe(write_recipe(tmp_path, samples, stages=[]), [f"engine.name={engine}"])
+    with pytest.raises(UsageError, match=rf"engine {engine}: pip install 'corpusmill\[{engine}\]'"):
+        run(recipe, str(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
 

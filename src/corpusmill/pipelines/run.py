@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from corpusmill import storage
 from corpusmill.errors import RunError, UsageError
-from corpusmill.pipelines.engines.choice import check_storage, open_engine
+from corpusmill.pipelines.engines.choice import check_engine, check_storage, open_engine
 from corpusmill.pipelines.engines.engine import Engine
 from corpusmill.pipelines.engines.settings import EngineName
 from corpusmill.pipelines.forget import finish_request
@@ -147,6 +147,7 @@ def run(
             "workers": workers or recipe.engine.workers,
         }
     )
+    check_engine(place, address, master)
     steps = make_steps(recipe, until or only)
     for stage in recipe.stages:
         stage.check()

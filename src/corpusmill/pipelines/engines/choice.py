@@ -4,6 +4,7 @@ import os
 import socket
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from corpusmill import storage
 from corpusmill.errors import RunError, UsageError
@@ -11,8 +12,21 @@ from corpusmill.pipelines.engines.engine import Engine
 from corpusmill.pipelines.engines.local import LocalEngine
 from corpusmill.pipelines.engines.settings import EngineSettings
 
+PACKAGES = {"ray": "ray", "spark": "pyspark"}
+"""What an engine needs besides the mill."""
+
 PROBES_PER_WORKER = 2
 """So that a worker of every machine is likely to be asked whether it sees the run folder."""
+
+
+def check_engine(settings: EngineSettings, address: str | None, master: str | None) -> None:
+    """Raise UsageError for an engine that is not installed, or an address of another one."""
+    for option, value, engine in (("--address", address, "ray"), ("--master", master, "spark")):
+        if value is not None and settings.name != engine:
+            raise UsageError(f"{option} is for --engine {engine}, not {settings.name}")
+    package = PACKAGES.get(settings.name)
+    if package is not None and find_spec(package) is None:
+        raise UsageError(f"engine {settings.name}: pip install 'corpusmill[{settings.name}]'")
 
 
 def open_engine(
@@ -22,9 +36,7 @@ def open_engine(
 
     Raises UsageError when the engine is not installed or the cluster does not answer.
     """
-    for option, value, engine in (("--address", address, "ray"), ("--master", master, "spark")):
-        if value is not None and settings.name != engine:
-            raise UsageError(f"{option} is for --engine {engine}, not {settings.name}")
+    check_engine(settings, address, master)
     stall_seconds = 60 * settings.stall_minutes
     if settings.name == "ray":
         from corpusmill.pipelines.engines.ray import RayEngine

@@ -79,11 +79,9 @@ class RayEngine:
     ) -> None:
         # Else a thread of Ray Data that outlives the connection starts a new cluster.
         os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
-        try:
-            import ray
-            import ray.data
-        except ImportError:
-            raise UsageError("engine ray: pip install 'corpusmill[ray]'") from None
+        import ray
+        import ray.data
+
         self._ray = ray
         self._data = ray.data
         self._settings = settings

@@ -205,50 +205,46 @@ def find_blocks(tree: Any, *, all_text: bool = False) -> Blocks:
             links.append(min(linked, len(text)))
         linked = 0
 
-    def enter(
-        element: Any, tag: str, said: _Said, parent: int, depth: int, above: int, shape: int
-    ) -> None:
-        """Walk through an element that is set apart, as a container."""
-        nonlocal linked
-        name = None
-        bits = tag_bits(tag, 0)
-        if said:
-            name = said.get("class")
-            key = (name, said.get("id"))
-            hinted = names.get(key)
-            if hinted is None:
-                hinted = names[key] = hints(*key)
-            bits |= hinted
-            if "role" in said:
-                bits |= role_bits(said["role"], 0)
-        number = len(rows)
-        above |= bits
-        shape = shapes.setdefault((shape, tag, name), len(shapes))
-        rows.append((parent, depth, tag, bits, above, shape))
-        ends.append(0)
-        text = element.text
-        if text and not text.isspace():
-            add(text)
-            if in_link:
-                linked += len(text)
-        if len(element):
-            walk(element, number, depth + 1, above, shape)
-        if pieces:
-            finish(number, above)
-        ends[number] = len(rows)
-
-    def walk(element: Any, container: int, depth: int, bits: int, shape: int) -> None:
+    def walk(elements: Any, container: int, depth: int, bits: int, shape: int) -> None:
+        """Walk through elements that stand in one container: an element's children, or the root."""
         nonlocal linked, in_link
-        for child in element:
+        for child in elements:
             tag = child.tag
-            kind = kind_of(tag, _SET_APART)
-            said = _attributes(child) if kind >= _INLINE else _NOTHING
-            if said and is_hidden(said):
+            # the root is a container whatever it is, and hides nothing: a script will show it
+            kind = kind_of(tag, _SET_APART) if rows else _SET_APART
+            # all attributes in one call, which costs no more than to ask for one of them
+            pairs = child.items() if kind >= _INLINE else None
+            said = dict(pairs) if pairs else _NOTHING
+            if said and rows and is_hidden(said):
                 pass
             elif kind == _SET_APART:
                 if pieces:
                     finish(container, bits)
-                enter(child, tag, said, container, depth, bits, shape)
+                name = None
+                own = tag_bits(tag, 0)
+                if said:
+                    name = said.get("class")
+                    key = (name, said.get("id"))
+                    hinted = names.get(key)
+                    if hinted is None:
+                        hinted = names[key] = hints(*key)
+                    own |= hinted
+                    if "role" in said:
+                        own |= role_bits(said["role"], 0)
+                number = len(rows)
+                its_shape = shapes.setdefault((shape, tag, name), len(shapes))
+                rows.append((container, depth, tag, own, bits | own, its_shape))
+                ends.append(0)
+                text = child.text
+                if text and not text.isspace():
+                    add(text)
+                    if in_link:
+                        linked += len(text)
+                if len(child):
+                    walk(child, number, depth + 1, bits | own, its_shape)
+                if pieces:
+                    finish(number, bits | own)
+                ends[number] = len(rows)
             elif kind >= _INLINE:
                 outer = in_link
                 in_link = outer or kind == _LINK
@@ -274,7 +270,7 @@ def find_blocks(tree: Any, *, all_text: bool = False) -> Blocks:
                 if in_link:
                     linked += len(tail)
 
-    enter(tree, str(tree.tag), _attributes(tree), 0, 0, 0, -1)
+    walk((tree,), 0, 0, 0, -1)
     parents, depths, tags, own, inherited, signatures = zip(*rows, strict=True)
     return Blocks(
         texts=texts,
@@ -288,12 +284,6 @@ def find_blocks(tree: Any, *, all_text: bool = False) -> Blocks:
         signatures=signatures,
         ends=ends,
     )
-
-
-def _attributes(element: Any) -> _Said:
-    """An element's attributes in one call, which costs no more than to ask for one of them."""
-    pairs = element.items()
-    return dict(pairs) if pairs else _NOTHING
 
 
 def is_hidden(said: _Said) -> bool:
