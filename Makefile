@@ -1,6 +1,7 @@
 # make run     sets up .venv, runs the quickstart recipe on samples/, trains 60 steps, reports
 # make test    lint, types, import rules and every test
 # make lint    the first three of these
+# make test-failures   kills and stops machines of clusters: a quarter of an hour
 # make bench   what each stage costs, by kind of document
 # make bench-peers   sets up .venv-peers with the tools that benchmarks compare with
 # make airflow       sets up .venv-airflow and starts Airflow with the DAGs of airflow_dags/
@@ -20,7 +21,7 @@ export RAY_USAGE_STATS_ENABLED := 0
 # Workers are processes: each would compile all that it imports again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test lint bench bench-peers airflow constraints clean
+.PHONY: run test test-failures lint bench bench-peers airflow constraints clean
 
 # The stamp is written last: a set-up that was interrupted starts again, a finished one is left alone.
 .venv/installed: pyproject.toml constraints.txt requirements-nodeps.txt
@@ -46,6 +47,9 @@ lint: .venv/installed
 # Clusters first: they take longest and wait most.
 test: lint .venv-airflow/installed
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+test-failures: .venv/installed
+	$(BIN)/python -m pytest -m failures
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/throughput.py

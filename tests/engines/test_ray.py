@@ -227,6 +227,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)  # workers may have maps of it
 
 
+@pytest.mark.failures
 def test_a_full_disk_is_a_message_and_the_same_command_goes_on(
     engine: RayEngine, cluster: RayCluster, local_run: Path, tmp_path: Path, small_disk: Path
 ) -> None:
@@ -256,6 +257,7 @@ def test_a_folder_that_workers_do_not_see_is_refused(engine: RayEngine, tmp_path
         os.close(high)
 
 
+@pytest.mark.failures
 def test_a_standstill_ends_the_run(engine: RayEngine, cluster: RayCluster) -> None:
     hasty = connected(cluster, stall_seconds=1)
     with pytest.raises(RunError, match=r"no task has ended on Ray for .* \(engine.stall_minutes\)"):
@@ -285,6 +287,7 @@ def exchange_slowly(engine: Engine, folder: Path, seconds: float) -> list[bytes]
     return contents(engine.exchange(task))
 
 
+@pytest.mark.failures
 @pytest.mark.parametrize("harm", ["killed", "stopped"])
 def test_a_node_that_is_lost_in_an_exchange_changes_no_byte(
     engine: RayEngine, local: LocalEngine, cluster: RayCluster, tmp_path: Path, harm: str
@@ -338,6 +341,7 @@ def mill(*words: str, **more: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.failures
 def test_a_killed_driver_is_followed_by_another(
     cluster: RayCluster, engine: RayEngine, local_run: Path, tmp_path: Path
 ) -> None:
@@ -367,6 +371,7 @@ def wait_for(process: subprocess.Popen[str], text: str) -> list[str]:
     raise AssertionError(f"{text!r} was not said: {said}")
 
 
+@pytest.mark.failures
 def test_an_interrupted_run_leaves_nothing_of_its_own_cluster(tmp_path: Path) -> None:
     temporary = Path("/tmp") / f"mill-{os.getpid()}"
     temporary.mkdir()

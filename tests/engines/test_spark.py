@@ -198,6 +198,7 @@ VICTIMS = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.failures
 @VICTIMS
 def test_a_kill_in_a_map_changes_no_result(
     engine: SparkEngine,
@@ -212,6 +213,7 @@ def test_a_kill_in_a_map_changes_no_result(
     assert (tmp_path / MARK).exists(), "nobody was killed: the test shows nothing"
 
 
+@pytest.mark.failures
 @pytest.mark.parametrize("then", [HeldAtTheBeginning, HeldAtTheEnd], ids=["cut", "bring together"])
 def test_an_executor_killed_in_an_exchange_changes_no_byte(
     engine: SparkEngine, tmp_path: Path, then: Callable[[str], Callable[[pa.Table], pa.Table]]
@@ -224,6 +226,7 @@ def test_an_executor_killed_in_an_exchange_changes_no_byte(
     assert given == on_local(tmp_path, files, Half())
 
 
+@pytest.mark.failures
 def test_an_executor_that_stands_still_is_given_up(engine: SparkEngine, tmp_path: Path) -> None:
     held: list[psutil.Process] = []
 
@@ -239,6 +242,7 @@ def test_an_executor_that_stands_still_is_given_up(engine: SparkEngine, tmp_path
     assert squares == [n * n for n in range(6)]
 
 
+@pytest.mark.failures
 def test_a_python_worker_that_stands_still_ends_the_run_and_not_the_engine(
     engine: SparkEngine, spark_cluster: SparkCluster
 ) -> None:
@@ -291,6 +295,7 @@ def test_a_run_folder_that_a_worker_does_not_see_is_told(
 # ---- what cannot start
 
 
+@pytest.mark.failures
 def test_a_cluster_that_gives_no_executor_is_told(
     engine: SparkEngine, spark_cluster: SparkCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -341,6 +346,7 @@ def test_a_java_that_is_missing_or_too_old_is_told(
 # ---- the command
 
 
+@pytest.mark.failures
 def test_a_run_that_is_interrupted_and_killed_goes_on_and_leaves_no_java(
     engine: SparkEngine, spark_cluster: SparkCluster, local_run: Path, tmp_path: Path
 ) -> None:
