@@ -243,6 +243,9 @@ def test_lists_may_be_packed_and_several(tmp_path: Path) -> None:
     assert rules.domains == {"one.example", "two.example"}
 
 
+CUT_OFF = gzip.compress(b"a.example\n" * 99, mtime=0)[:-9]
+
+
 @pytest.mark.parametrize(
     ("content", "kind", "message"),
     [
@@ -254,7 +257,7 @@ def test_lists_may_be_packed_and_several(tmp_path: Path) -> None:
         (b"http://a.example/*/x\n", "block_urls", ":1: 'http://a.example/*/x': `*` stands at the"),
         (b"\n/ads/\n", "block_urls", ":2: '/ads/' is no http or https address"),
         (b"a b c d e f\n", "banned_words", ":1: more than 5 words on a line"),
-        (gzip.compress(b"a.example\n" * 99)[:-9], "block_domains", "cannot be read: it is damaged"),
+        (CUT_OFF, "block_domains", "cannot be read: it is damaged"),
     ],
 )
 def test_mistakes_in_lists_are_named_with_file_and_line(
