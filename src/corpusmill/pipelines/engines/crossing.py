@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -101,16 +101,21 @@ def answer(task: Callable[[], Any]) -> Answer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mapping:
-    """A task, done on a worker for each row of a table of items."""
+class _OnWorker:
+    """What is done on a worker with a table: a pickled task, in the place of the driver."""
 
     task: bytes
     place: Place
 
     @classmethod
-    def of(cls, task: Callable[[Any], Any]) -> "Mapping":
-        """The mapping of a task by the driver."""
+    def of(cls, task: Any) -> Self:
+        """For a task of the driver, which is this process."""
         return cls(task=pickle.dumps(task), place=Place.here())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mapping(_OnWorker):
+    """A task, done on a worker for each row of a table of items."""
 
     def __call__(self, items: pa.Table) -> pa.Table:
         """ITEMS to ANSWERS."""
@@ -124,16 +129,8 @@ class Mapping:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cutting:
+class Cutting(_OnWorker):
     """The first end of an exchange: items are (dataset, file)."""
-
-    task: bytes
-    place: Place
-
-    @classmethod
-    def of(cls, task: ExchangeTask) -> "Cutting":
-        """The cutting for an exchange by the driver."""
-        return cls(task=pickle.dumps(task), place=Place.here())
 
     def __call__(self, items: pa.Table) -> Iterator[pa.Table]:
         """ITEMS to PIECES, a table each."""
@@ -160,16 +157,8 @@ class Cutting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gathering:
+class Gathering(_OnWorker):
     """The second end: pieces of whole partitions become the files of the result."""
-
-    task: bytes
-    place: Place
-
-    @classmethod
-    def of(cls, task: ExchangeTask) -> "Gathering":
-        """The gathering for an exchange by the driver."""
-        return cls(task=pickle.dumps(task), place=Place.here())
 
     def __call__(self, pieces: pa.Table) -> pa.Table:
         """PIECES to ANSWERS: partition -> (file, pieces); -1 -> what a file had to tell."""

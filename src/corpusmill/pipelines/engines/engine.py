@@ -82,3 +82,10 @@ class Answer:
 def worker_died(reason: str) -> RunError:
     """An item's workers died as often as it is tried."""
     return RunError(f"a worker died {ATTEMPTS} times on the same task: {reason}")
+
+
+def stood_still(engine: str, seconds: float) -> RunError:
+    """A cluster on which no task has ended for so long."""
+    return RunError(
+        f"no task has ended on {engine} for {seconds / 60:g} minutes (engine.stall_minutes)"
+    )

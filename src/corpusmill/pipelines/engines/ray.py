@@ -31,7 +31,13 @@ from corpusmill.pipelines.engines.crossing import (
     as_items,
     files_of,
 )
-from corpusmill.pipelines.engines.engine import ATTEMPTS, Answer, ExchangeTask, worker_died
+from corpusmill.pipelines.engines.engine import (
+    ATTEMPTS,
+    Answer,
+    ExchangeTask,
+    stood_still,
+    worker_died,
+)
 from corpusmill.pipelines.engines.settings import (
     WORKER_ENVIRONMENT,
     RaySettings,
@@ -227,8 +233,7 @@ class RayEngine:
                 return table
             if _Watch.tasks_ended() > ended:
                 ended, moved = _Watch.tasks_ended(), time.monotonic()
-        minutes = self._stall_seconds / 60
-        raise RunError(f"no task has ended on Ray for {minutes:g} minutes (engine.stall_minutes)")
+        raise stood_still("Ray", self._stall_seconds)
 
     def _failure(self, error: BaseException) -> MillError:
         kinds = self._ray.exceptions

@@ -7,7 +7,6 @@ and run tasks twice for nothing.
 
 import contextlib
 import gc
-import importlib.util
 import os
 import sys
 import threading
@@ -20,7 +19,7 @@ from typing import Any
 import psutil
 import pyarrow as pa
 
-from corpusmill.errors import MillError, RunError, UsageError
+from corpusmill.errors import MillError, RunError
 from corpusmill.pipelines.engines.crossing import (
     ANSWERS,
     PIECES,
@@ -31,7 +30,7 @@ from corpusmill.pipelines.engines.crossing import (
     as_items,
     files_of,
 )
-from corpusmill.pipelines.engines.engine import ATTEMPTS, ExchangeTask, worker_died
+from corpusmill.pipelines.engines.engine import ATTEMPTS, ExchangeTask, stood_still, worker_died
 from corpusmill.pipelines.engines.settings import WORKER_ENVIRONMENT, SparkSettings
 from corpusmill.pipelines.engines.spark_session import (
     WORKER_LOST,
@@ -68,8 +67,6 @@ class SparkEngine:
         stall_seconds: float,
         application: str = "corpusmill",
     ) -> None:
-        if importlib.util.find_spec("pyspark") is None:
-            raise UsageError("engine spark: pip install 'corpusmill[spark]'")
         self._stall_seconds = stall_seconds
         self.cpu_seconds = 0.0
         local = master is None
@@ -192,10 +189,7 @@ class SparkEngine:
                     done()
                 counted = max(counted, ended)
                 if time.monotonic() - moved > self._stall_seconds:
-                    minutes = self._stall_seconds / 60
-                    raise RunError(
-                        f"no task has ended on Spark for {minutes:g} minutes (engine.stall_minutes)"
-                    )
+                    raise stood_still("Spark", self._stall_seconds)
         finally:
             if thread.is_alive():
                 with contextlib.suppress(Exception):  # what is raised already tells more
