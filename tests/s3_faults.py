@@ -1,5 +1,6 @@
 """A proxy in front of an S3 server that does to answers what networks and busy stores do."""
 
+import contextlib
 import http.client
 import random
 import socket
@@ -28,6 +29,10 @@ _SLOW_DOWN_BODY = (
     b'<?xml version="1.0"?><Error><Code>SlowDown</Code>'
     b"<Message>Please reduce your request rate.</Message></Error>"
 )
+_NOT_IMPLEMENTED_BODY = (
+    b'<?xml version="1.0"?><Error><Code>NotImplemented</Code>'
+    b"<Message>A header implies functionality that is not implemented.</Message></Error>"
+)
 
 
 @dataclass
@@ -44,6 +49,8 @@ class Plan:
     kinds: tuple[str, ...] = ALL
     at_most: int = 4
     """Faults in a row for one request: fewer than a client's attempts."""
+    conditions: bool = True
+    """Whether the store knows requests with If-Match and If-None-Match."""
     seen: Counter[str] = field(default_factory=Counter)
     made: Counter[str] = field(default_factory=Counter)
     """Faults so far, by kind."""
@@ -71,6 +78,8 @@ class FaultyProxy:
     def __init__(self, host: str, port: int) -> None:
         self.backend = (host, port)
         self.plan = Plan()
+        self.writing = threading.Lock()
+        """Moto looks whether a condition holds, and then stores: two steps."""
         proxy = self
 
         class Handler(_Handler):
@@ -107,9 +116,13 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == SLOW_DOWN:
             self._answer(503, [("Content-Type", "application/xml")], _SLOW_DOWN_BODY)
             return
+        if not self.owner.plan.conditions and {"If-Match", "If-None-Match"} & {*self.headers}:
+            self._answer(501, [("Content-Type", "application/xml")], _NOT_IMPLEMENTED_BODY)
+            return
         if fault == DELAY:
             time.sleep(0.02)
-        status, headers, answer = self._forwarded(body)
+        with self.owner.writing if self.command == "PUT" else contextlib.nullcontext():
+            status, headers, answer = self._forwarded(body)
         half = len(answer) // 2
         if fault == LOST:
             self._reset()

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -136,6 +137,16 @@ def test_a_stage_that_cannot_be_loaded_fails_the_run_and_no_document() -> None:
     opened = OpenStage(KilledWhileOpening(mark="/nowhere/mark"))
     with pytest.raises(RunError, match="could not be opened: FileNotFoundError"):
         judge(opened, documents(["a"]), Judged(), {}, lambda i, reason: None)
+
+
+def test_the_answer_of_an_interrupted_call_is_none_of_the_next() -> None:
+    child = isolation.Child()
+    assert child.call(os.getpid) == child.process.pid
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        child.call(time.sleep, 60)
+    with pytest.raises(isolation.ChildDied, match="killed_by_sigkill"):
+        child.call(os.getpid)
 
 
 def test_files_in_the_current_folder_are_not_imported_by_children(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import gzip
 import importlib
 import io
 import json
-import os
 import random
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 from tests.s3_faults import ALL, CUT, FEWER, LOST, RESET, SLOW_DOWN, FaultyProxy, Plan
+from tests.s3_server import s3_server
 
 from corpusmill import remote, storage
 from corpusmill.errors import RunError, UsageError
@@ -30,31 +30,10 @@ BYTES = random.Random(7).randbytes(6_000_000)
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[FaultyProxy]:
-    """An empty S3 server behind a proxy, and an environment that leads to it."""
-    s3fs = pytest.importorskip("s3fs", reason="needs s3fs: pip install 'corpusmill[s3]'")
-    moto = pytest.importorskip("moto.server", reason="needs moto: pip install 'moto[server]'")
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("AWS_", "FSSPEC_"))]:
-            patch.delenv(name)
-        for name, value in {
-            "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
-            "AWS_SECRET_ACCESS_KEY": "a-secret-of-the-test",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }.items():
-            patch.setenv(name, value)
+    """An empty S3 server behind a proxy, and short pauses."""
+    with s3_server() as proxy, pytest.MonkeyPatch.context() as patch:
         patch.setattr(remote, "FIRST_PAUSE", 0.005)
-        backend = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        backend.start()
-        proxy = FaultyProxy(*backend.get_host_and_port())
-        patch.setenv("AWS_ENDPOINT_URL", proxy.url)
-        s3fs.S3FileSystem.clear_instance_cache()
-        s3fs.S3FileSystem().mkdir("bucket")
         yield proxy
-        s3fs.S3FileSystem.clear_instance_cache()
-        proxy.close()
-        backend.stop()
 
 
 @pytest.fixture

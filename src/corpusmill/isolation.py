@@ -81,9 +81,18 @@ class Child:
         return value
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Run a function in the child and wait for its result."""
-        self.send(function, *arguments)
-        return self.receive()
+        """Run a function in the child and wait for its result.
+
+        An interruption ends the child: its answer would be taken for that of the next call.
+        """
+        try:
+            self.send(function, *arguments)
+            return self.receive()
+        except Exception:
+            raise
+        except BaseException:
+            self.stop()
+            raise
 
     def cause_of_death(self) -> str:
         """Why the process ended, as a reason for a ledger."""

@@ -170,6 +170,61 @@ def remove(path: str) -> None:
     _insist("remove", path, removed)
 
 
+def can_swap(path: str) -> bool:
+    """Whether the store has an operation that `swap` can be made of."""
+    return path.partition("://")[0] in ("s3", "s3a")
+
+
+def content(path: str) -> bytes | None:
+    """All bytes of a small file, asked for anew; None when there is no such file."""
+    fs, inner = _filesystem(path)
+    return _insist("read", path, lambda: _content(fs, inner))
+
+
+def swap(path: str, old: bytes | None, new: bytes) -> bool:
+    """Store a file if its content is still `old` (None: there is no file); whether this was so.
+
+    Of several that try at the same time one is told that it was. A store that does not know
+    conditions (its answer is 501) stores the file all the same.
+    """
+    fs, inner = _filesystem(path)
+    bucket, key, _ = fs.split_path(inner)
+    where = {"Bucket": bucket, "Key": key}
+
+    def swapped() -> bool:
+        condition = {"IfNoneMatch": "*"}
+        if old is not None:
+            try:
+                # The version first: should the content be of a later one, the condition fails.
+                condition = {"IfMatch": _info(fs, inner)["ETag"]}
+            except FileNotFoundError:
+                return False
+        now = _content(fs, inner)
+        if now != old:
+            return now == new  # ours, of an attempt whose answer was lost
+        try:
+            fs.call_s3("put_object", **where, Body=new, **condition)
+        except Exception as error:
+            status = _answer(error)[0]
+            if status == 412 or (status == 404 and old is not None):
+                return _content(fs, inner) == new
+            if status != 501:
+                raise
+            fs.pipe_file(inner, new)
+        return True
+
+    return _insist("write", path, swapped)
+
+
+def _content(fs: Any, inner: str) -> bytes | None:
+    fs.invalidate_cache(inner)
+    try:
+        data: bytes = fs.cat_file(inner)
+    except FileNotFoundError:
+        return None
+    return data
+
+
 def _filesystem(path: str) -> tuple[Any, str]:
     protocol = path.partition("://")[0]
     options: dict[str, Any] = {}

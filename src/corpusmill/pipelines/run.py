@@ -70,6 +70,7 @@ from corpusmill.pipelines.resume import (
     refuse_foreign,
     take_over,
 )
+from corpusmill.pipelines.run_lock import run_lock
 from corpusmill.pipelines.tombstones import load_tombstones
 from corpusmill.pipelines.verbs import EngineVerbs
 from corpusmill.pipelines.verify import are_shards_there
@@ -154,7 +155,7 @@ def run(
     inputs = find_inputs(recipe, out)
     extraction(recipe, inputs).check()
     _refuse_shared_inside(recipe, out)
-    with storage.folder_lock(out):
+    with run_lock(out, (progress or Silent()).note):
         refuse_foreign(out)
         storage.remove_unfinished(out)
         finish_request(out)

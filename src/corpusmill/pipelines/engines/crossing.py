@@ -93,6 +93,9 @@ def answer(task: Callable[[], Any]) -> Answer:
     started = time.process_time()
     try:
         value = task()
+    except KeyboardInterrupt:
+        # A task that Ray cancels. What it had begun, an import or a message, must meet no other.
+        os._exit(1)
     except MillError as error:
         return Answer(failure=error)
     except Exception as error:
