@@ -312,7 +312,7 @@ def test_forgetting_all_that_a_mixture_names_does_not_let_training_take_the_rest
     manifest = write_folder(tmp_path, tables, small_vocabulary(), mixture=mixture)
     ids = storage.read_ipc(str(tmp_path / manifest.shards[0].name)).column("id")[:1]
     assert forget_in_shards(str(tmp_path), ids.combine_chunks()) == 1
-    with pytest.raises(UsageError, match="none of the sources of the mixture"):
+    with pytest.raises(UsageError, match="none of the classes of the mixture"):
         TokenBatches(str(tmp_path), context=8, batch=1)
 
 

@@ -65,7 +65,7 @@ from corpusmill.tokenize.manifest import (
     ShardInfo,
     build_manifest,
     read_manifest,
-    training_sources,
+    training_tokens,
     write_manifest,
 )
 from corpusmill.tokenize.shards import verify_shards, write_tokenizer
@@ -482,16 +482,16 @@ def _finish_shards(plan: _Plan, infos: dict[str, Any], notes: list[str]) -> Mani
 
 
 def _mixture(mixture: Mixture | None, shards: list[ShardInfo], notes: list[str]) -> Mixture | None:
-    """The same proportions; a source that has nothing left is no longer in it."""
+    """The same proportions; a class that has nothing left is no longer in it."""
     if mixture is None:
         return None
-    held = training_sources(shards)
+    held = training_tokens(shards, mixture.by).keys()
     gone = sorted(mixture.named() - held)
     if gone:
         notes.append(f"no training tokens left in {', '.join(gone)}: left out of the mixture")
     left = mixture.limited_to(held)
     if left is None:
-        raise RunError("none of the sources of the mixture has training tokens left")
+        raise RunError("none of the classes of the mixture has training tokens left")
     return left
 
 

@@ -15,6 +15,10 @@ FOLDER = "tensorboard"
 STATES = frozenset({"step", "tokens", "seconds", "skipped"})
 """What a row says besides its measures."""
 
+PARTS = {"sources": "", "classes": "class "}
+"""What a row measures one by one, and what stands before their names: a class of a mixture may be
+called as a source is."""
+
 
 def require_tensorboard() -> None:
     """Raise UsageError unless TensorBoard's writer is installed."""
@@ -54,10 +58,10 @@ def scalars(row: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """The measures of a row by their tags: `training/loss`, `validation/books/bits_per_byte`."""
     group = "training" if "loss" in row else "validation" if "sources" in row else "energy"
     for name, value in row.items():
-        if name == "sources":
-            for source, measures in value.items():
+        if name in PARTS:
+            for part, measures in value.items():
                 for measure, number in measures.items():
                     if number is not None:
-                        yield f"{group}/{source}/{measure}", number
+                        yield f"{group}/{PARTS[name]}{part}/{measure}", number
         elif name not in STATES and value is not None:
             yield f"{group}/{name.removeprefix('validation_')}", value

@@ -1,4 +1,4 @@
-"""How well a model predicts text that it was not trained on, source by source."""
+"""How well a model predicts text that it was not trained on, by source and by class."""
 
 import gzip
 import lzma
@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from corpusmill.pretrain.config import Settings
 from corpusmill.pretrain.parallel import World
-from corpusmill.tokenize.batches import stream_of
+from corpusmill.tokenize.batches import streams_of
 from corpusmill.tokenize.dataset import Tensors, as_tensors
+from corpusmill.tokenize.manifest import BY_SOURCE
 from corpusmill.tokenize.order import Rows
 from corpusmill.tokenize.pretokens import byte_letters
 from corpusmill.tokenize.rows import IGNORED, RowReader
@@ -25,9 +26,13 @@ TOKENS_AT_ONCE = 1 << 14
 the numbers do not either."""
 
 
+MANY_CLASSES = 8
+"""Of more classes each gives fewer sequences, so that all take about as long as so many."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Of one source."""
+    """Of one source, or one class of a mixture."""
 
     nats: float
     """Summed over its tokens."""
@@ -57,7 +62,8 @@ class Evaluation:
 
 
 class Held:
-    """The first sequences of each source of a split, documents end to end."""
+    """The first sequences of each source of a split, documents end to end; and, where the mixture
+    is by something else, of each of its classes."""
 
     def __init__(self, shards: str, split: str, settings: Settings, vocabulary: Vocabulary) -> None:
         self._split = SplitTokens(shards, split)
@@ -67,23 +73,29 @@ class Held:
         self._sizes = torch.from_numpy(sizes)
         self._reader = RowReader(self._split, settings.context, documents=settings.document_masks)
         self._at_once = max(1, min(settings.batch, TOKENS_AT_ONCE // settings.context))
-        self.sources = self._split.sources()
+        self.sources = streams_of(self._split, BY_SOURCE, settings.context, "concatenate")
+        """The sequences of each source."""
+        self.classes: dict[str, Rows] = {}
+        """The sequences of each class of the mixture, if these are not the sources."""
+        if self._split.by != BY_SOURCE:
+            found = streams_of(self._split, self._split.by, settings.context, "concatenate")
+            self.classes = dict(found)
+        self._most = settings.evaluate_batches * settings.batch
 
     def pieces(self, source: str) -> int:
         """How many pieces of at most TOKENS_AT_ONCE its sequences are divided into."""
-        return -(-self._count(self._rows(source)) // self._at_once)
-
-    def _rows(self, source: str) -> Rows:
-        return stream_of(self._split, source, self._settings.context, "concatenate")
-
-    def _count(self, rows: Rows) -> int:
-        return min(rows.rows, self._settings.evaluate_batches * self._settings.batch)
+        return self._pieces(self.sources[source], self._most)
 
     def piece(self, source: str, number: int) -> Tensors:
         """Piece 0, 1, ...: the same rows whoever asks; a last row may be padded."""
-        rows = self._rows(source)
+        return self._piece(self.sources[source], self._most, number)
+
+    def _pieces(self, rows: Rows, most: int) -> int:
+        return -(-min(rows.rows, most) // self._at_once)
+
+    def _piece(self, rows: Rows, most: int, number: int) -> Tensors:
         first = number * self._at_once
-        numbers = np.arange(first, min(first + self._at_once, self._count(rows)))
+        numbers = np.arange(first, min(first + self._at_once, rows.rows, most))
         return as_tensors(self._reader.read(rows.segments(numbers), len(numbers)))
 
     def evaluate(self, model: nn.Module, world: World) -> Mapping[str, Evaluation]:
@@ -94,20 +106,30 @@ class Held:
         gradients and weights are exchanged in every call; what comes of the last calls that are too
         many is not counted.
         """
+        return self._evaluate(model, world, self.sources, self._most)
+
+    def evaluate_classes(self, model: nn.Module, world: World) -> Mapping[str, Evaluation]:
+        """By class of the mixture, like `evaluate`; none where the classes are the sources."""
+        most = max(1, self._most * MANY_CLASSES // max(MANY_CLASSES, len(self.classes)))
+        return self._evaluate(model, world, self.classes, most)
+
+    def _evaluate(
+        self, model: nn.Module, world: World, streams: Mapping[str, Rows], most: int
+    ) -> Mapping[str, Evaluation]:
         model.eval()
         found = {}
         with torch.no_grad():
-            for source in self.sources:
-                pieces = self.pieces(source)
+            for name, rows in streams.items():
+                pieces = self._pieces(rows, most)
                 # one row each, added up in one order: sums do not depend on who computed what
                 sums = torch.zeros((pieces, 3), dtype=torch.float64)
                 for first in range(0, pieces, world.ranks):
                     number = min(first + world.rank, pieces - 1)
-                    measured = self._measure(model, self.piece(source, number), world)
+                    measured = self._measure(model, self._piece(rows, most, number), world)
                     if first + world.rank < pieces:
                         sums[number] = measured
                 nats, tokens, size = world.total(sums.to(world.device)).cpu().sum(dim=0).tolist()
-                found[source] = Evaluation(nats=nats, tokens=int(tokens), text_bytes=int(size))
+                found[name] = Evaluation(nats=nats, tokens=int(tokens), text_bytes=int(size))
         model.train()
         return found
 

@@ -49,6 +49,7 @@ def record_run(
         "shards": os.path.abspath(shards),
         "shards_xxh3": manifest.xxh3,
         "tokenizer": manifest.tokenizer.hash,
+        "mixture": _mixture(manifest),
         "torch": version("torch"),
         "parameters": parameters(settings.model, manifest.tokenizer.vocab_size),
     }
@@ -66,6 +67,12 @@ def record_run(
     storage.write_json(path, content)
     _copy_tokenizer(out, shards, manifest)
     return content
+
+
+def _mixture(manifest: Manifest) -> dict[str, Any] | None:
+    """What the training is asked to see, for those who look back on it when the shards are gone."""
+    mixture = manifest.mixture
+    return None if mixture is None else {"by": mixture.by, "weights": mixture.weights}
 
 
 def _copy_tokenizer(out: str, shards: str, manifest: Manifest) -> None:

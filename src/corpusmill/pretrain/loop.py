@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -44,6 +44,9 @@ from corpusmill.tokenize.splits import VALIDATION
 
 ENTROPY_TOKENS = 1 << 30
 """A larger corpus is not read once more just to say its unigram entropy."""
+
+CLASSES_TOLD = 12
+"""Of a mixture, that a line names."""
 
 PROGRESS_LINES = 20
 """Lines about the loss that a run says."""
@@ -103,6 +106,14 @@ def _require_extras(settings: Settings) -> None:
 def _finite(number: float) -> float | None:
     """As JSON has it: null for infinity and what is no number."""
     return number if math.isfinite(number) else None
+
+
+def _measures(found: Mapping[str, Evaluation]) -> dict[str, dict[str, float | None]]:
+    """Of each source or class, as a row of metrics has it."""
+    return {
+        name: {"loss": _finite(one.loss), "bits_per_byte": _finite(one.bits_per_byte)}
+        for name, one in found.items()
+    }
 
 
 def _nothing(_: str) -> None:
@@ -225,7 +236,13 @@ class _Training:
                 f"{self.flops / 1e6:,.4g} million operations a token; mfu is the share of "
                 f"{self.peak.flops / 1e12:,.3g} TFLOPS ({self.peak.origin})"
             )
-        if epochs > 1 and self.batches.split_tokens.manifest.mixture is not None:
+        if (mixture := self.batches.split_tokens.manifest.mixture) is not None:
+            passes = order.passes(steps * settings.batch).items()
+            named = sorted(passes, key=lambda item: (-item[1], item[0]))
+            shown = [f"{name} {times:.3g}" for name, times in named[:CLASSES_TOLD]]
+            more = [f"{len(named) - CLASSES_TOLD} more"] if len(named) > CLASSES_TOLD else []
+            self.echo(f"epochs by {mixture.by}: {', '.join([*shown, *more])}")
+        if epochs > 1 and mixture is not None:
             self.echo(
                 f"warning: after step {order.epoch_rows // settings.batch} the mixture has given "
                 "all that its budgets and max_repetitions permit: training goes through it again"
@@ -336,22 +353,16 @@ class _Training:
         begun = time.perf_counter()
         with self._autocast():
             found = self.validation.evaluate(self.trained, self.world)
+            classes = self.validation.evaluate_classes(self.trained, self.world)
         whole = Evaluation.of_all(found.values())
-        self.log.add(
-            {
-                "step": step,
-                "validation_loss": _finite(whole.loss),
-                "validation_bits_per_byte": _finite(whole.bits_per_byte),
-                "seconds": round(time.perf_counter() - begun, 4),
-                "sources": {
-                    source: {
-                        "loss": _finite(one.loss),
-                        "bits_per_byte": _finite(one.bits_per_byte),
-                    }
-                    for source, one in found.items()
-                },
-            }
-        )
+        row = {
+            "step": step,
+            "validation_loss": _finite(whole.loss),
+            "validation_bits_per_byte": _finite(whole.bits_per_byte),
+            "seconds": round(time.perf_counter() - begun, 4),
+            "sources": _measures(found),
+        }
+        self.log.add(row | ({"classes": _measures(classes)} if classes else {}))
         self.echo(
             f"step {step}/{self.settings.steps}: validation loss {whole.loss:.4f}, "
             f"{whole.bits_per_byte:.3f} bits per byte"

@@ -25,20 +25,21 @@ from corpusmill.stages.fertility import (
     fertility_rows,
     fold_fertility,
 )
-from corpusmill.stages.mix import Mix
+from corpusmill.stages.mix import OTHER, UNKNOWN, Mix
 from corpusmill.tokenize.encode import Encoder
 from corpusmill.tokenize.given import given_files
 from corpusmill.tokenize.manifest import (
+    BY_SOURCE,
     MANIFEST_FILE,
     TOKENIZER_FILE,
     Mixture,
     ShardInfo,
     build_manifest,
-    training_sources,
+    training_tokens,
     write_manifest,
 )
 from corpusmill.tokenize.pretokens import Digits, PatternName, Whitespace
-from corpusmill.tokenize.shards import write_shard, write_tokenizer
+from corpusmill.tokenize.shards import GROUP, write_shard, write_tokenizer
 from corpusmill.tokenize.splits import (
     SHARD_TOKENS,
     TRAIN,
@@ -58,6 +59,16 @@ from corpusmill.tokenize.vocabulary import (
 )
 
 TRAIN_TOKENIZER = "train"
+
+CLASS_NAME = r"^[^\pC\pZ]( ?[^\pC\pZ]){0,99}$"
+"""Names of classes are shown in many places: a longer value, or one with control characters, is no
+class of its own."""
+
+SHOWN_CLASSES = 20
+"""That an error names."""
+
+MOST_VALUES = 100_000
+"""Different values that a key may have: with more it tells documents apart, not classes."""
 
 
 class Tokenize(SinkStage):
@@ -143,8 +154,15 @@ class Tokenize(SinkStage):
         slow = _encoder(vocabulary.data).slow_because
         if slow is not None:
             notes.append(f"encoding is slower than it could be: {slow}")
-        encode = _Encode(tokenizer=path, seed=verbs.seed, split=tuple(self.split.items()))
+        mix = next((stage for stage in earlier if isinstance(stage, Mix)), None)
+        encode = _Encode(
+            tokenizer=path,
+            seed=verbs.seed,
+            split=tuple(self.split.items()),
+            group=None if mix is None or mix.by == BY_SOURCE else mix.by,
+        )
         rows = verbs.map(parts, encode)
+        classes = None if encode.group is None or mix is None else _classes(mix, verbs, rows, notes)
 
         validation = self._validation(verbs, rows)
         if validation is not None:
@@ -160,6 +178,7 @@ class Tokenize(SinkStage):
                     plan=plan,
                     rows=rows.paths,
                     validation=validation,
+                    classes=classes,
                     tokenizer=path,
                     target=target,
                     info=storage.join(infos, f"{plan.name}.json"),
@@ -172,7 +191,7 @@ class Tokenize(SinkStage):
         write_tokenizer(target, vocabulary)
         fertility = fertility_rows(verbs.reduce(rows, _fold_rows)) if rows.paths else []
         written = storage.write_json(storage.join(target, FERTILITY_FILE), fertility)
-        mixture = _mixture(earlier, shards, notes)
+        mixture = None if mix is None else _mixture(mix, shards, notes)
         manifest = build_manifest(
             verbs.seed, vocabulary, shards, mixture, {FERTILITY_FILE: written.xxh3}
         )
@@ -316,7 +335,14 @@ class _Encode:
     tokenizer: str
     seed: int
     split: tuple[tuple[str, float], ...]
-    columns: tuple[str, ...] = ("text", "source", "kind", "language", "augmented_from")
+    group: str | None
+    """What the classes of the mixture are, where they are not the sources."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The metadata, too, where they say what class a document is of."""
+        more = ("metadata",) if self.group is not None and self.group.startswith(_KEY) else ()
+        return ("text", "source", "kind", "language", "augmented_from", *more)
 
     def open(self) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
         encoder = _encoder(storage.read_bytes(self.tokenizer))
@@ -324,6 +350,7 @@ class _Encode:
         def encode(batch: pa.RecordBatch) -> pa.RecordBatch:
             original = pc.coalesce(batch.column("augmented_from"), batch.column("id"))
             positions = split_positions(original, self.seed)
+            group = [] if self.group is None else [_groups(batch, self.group)]
             return pa.RecordBatch.from_arrays(
                 [
                     batch.column("id"),
@@ -336,11 +363,57 @@ class _Encode:
                     batch.column("kind"),
                     batch.column("language"),
                     count_words(batch.column("text")),
+                    *group,
                 ],
-                names=[*_ROW_COLUMNS, "kind", "language", "words"],
+                names=[*_ROW_COLUMNS, "kind", "language", "words", *(GROUP for _ in group)],
             )
 
         return encode
+
+
+_KEY = "metadata."
+
+
+def _groups(batch: pa.RecordBatch, by: str) -> pa.Array:
+    """The class that each document says it is of."""
+    if by.startswith(_KEY):
+        found = pc.map_lookup(batch.column("metadata"), by.removeprefix(_KEY), "first")
+    else:
+        found = batch.column(by)
+    found = pc.utf8_trim_whitespace(pc.fill_null(found, ""))
+    found = pc.if_else(pc.equal(found, ""), UNKNOWN, found)
+    return pc.if_else(pc.match_substring_regex(found, CLASS_NAME), found, OTHER)
+
+
+def _fold_groups(table: pa.Table) -> pa.Table:
+    """Tokens of each class in rows as `_Encode` makes them, or of such sums.
+
+    A row without a class says that there are more than MOST_VALUES, and stays when others come.
+    """
+    if pa.types.is_list(table.schema.field("tokens").type):
+        table = pa.table({GROUP: table[GROUP], "tokens": _lengths(table)})
+    sums = table.group_by(GROUP).aggregate([("tokens", "sum")])
+    sums = sums.rename_columns([n.removesuffix("_sum") for n in sums.column_names])
+    sums = sums.select([GROUP, "tokens"]).sort_by(GROUP)
+    if sums.num_rows > MOST_VALUES or sums[GROUP].null_count:
+        return pa.table({GROUP: pa.array([None], pa.string()), "tokens": pa.array([0], pa.int64())})
+    return sums
+
+
+def _classes(mix: Mix, verbs: Verbs, rows: Rows, notes: list[str]) -> tuple[str, ...]:
+    """The classes that are told apart; the other values are one class."""
+    found = verbs.reduce(rows, _fold_groups).to_pylist() if rows.paths else []
+    tokens = {row[GROUP]: row["tokens"] for row in found}
+    if None in tokens:
+        raise UsageError(
+            f"mix: by: {mix.by} has more than {MOST_VALUES:,} values: it tells documents apart, "
+            "not classes; name a key with fewer"
+        )
+    told = mix.told_apart(tokens)
+    rest = len(tokens.keys() - set(told) - {OTHER})
+    if rest:
+        notes.append(f"mix: {rest:,} values of {mix.by} are together the class {OTHER!r}")
+    return tuple(told)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -348,6 +421,8 @@ class _Shard:
     plan: ShardPlan
     rows: tuple[str, ...]
     validation: str | None
+    classes: tuple[str, ...] | None
+    """Those that are told apart; None where rows are of none."""
     tokenizer: str
     target: str
     info: str
@@ -364,6 +439,11 @@ def _write(task: _Shard) -> None:
     if not documents.num_rows:
         storage.write_json(task.info, None)
         return
+    if task.classes is not None:
+        told = pc.is_in(documents[GROUP], value_set=pa.array(task.classes, pa.string()))
+        group = pc.if_else(told, documents[GROUP], OTHER)
+        number = documents.column_names.index(GROUP)
+        documents = documents.set_column(number, GROUP, group)
     vocabulary = load_tokenizer(task.tokenizer)
     info = write_shard(task.target, task.plan.name, task.plan.split, documents, vocabulary)
     storage.write_json(task.info, info.model_dump(mode="json"))
@@ -398,18 +478,14 @@ def _lengths(table: pa.Table) -> npt.NDArray[np.int64]:
     return lengths.astype(np.int64)
 
 
-def _mixture(
-    earlier: Sequence[Stage], shards: Sequence[ShardInfo], notes: list[str]
-) -> Mixture | None:
-    mix = next((stage for stage in earlier if isinstance(stage, Mix)), None)
-    if mix is None:
-        return None
-    held = training_sources(shards)
-    asked = mix.mixture()
-    missing = sorted(asked.named() - held)
+def _mixture(mix: Mix, shards: Sequence[ShardInfo], notes: list[str]) -> Mixture:
+    held = training_tokens(shards, mix.by)
+    asked = mix.mixture(held)
+    missing = sorted(asked.named() - held.keys())
     if missing:
         notes.append(f"mix: no training tokens in {', '.join(missing)}: left out of the mixture")
-    mixture = asked.limited_to(held)
+    mixture = asked.limited_to(held.keys())
     if mixture is None:
-        raise RunError("mix: none of the sources it names has training tokens")
+        there = ", ".join(sorted(held)[:SHOWN_CLASSES]) or "none"
+        raise RunError(f"mix: none of the classes it names has training tokens; there is: {there}")
     return mixture

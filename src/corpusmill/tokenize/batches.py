@@ -9,8 +9,9 @@ from typing import Any, get_args
 import numpy as np
 
 from corpusmill.errors import UsageError, one_of
-from corpusmill.tokenize.order import WHOLE, Rows, TrainingOrder
-from corpusmill.tokenize.packing import BestFit, Concatenated, Packing, Segments, Stretch
+from corpusmill.tokenize.manifest import BY_SOURCE, ShardInfo
+from corpusmill.tokenize.order import WHOLE, Int64Array, TrainingOrder
+from corpusmill.tokenize.packing import BestFit, Concatenated, Packing, Segments
 from corpusmill.tokenize.rows import Batch, RowReader
 from corpusmill.tokenize.shards import DocumentSpan, SplitTokens
 
@@ -19,21 +20,34 @@ ORDER_ROWS = 16384
 them."""
 
 
-def stream_of(split: SplitTokens, source: str, context: int, packing: Packing) -> Rows:
-    """The rows of one source, or with WHOLE those of all; raises UsageError if it has none."""
-    stretches = []
+def streams_of(
+    split: SplitTokens, by: str, context: int, packing: Packing
+) -> dict[str, Concatenated | BestFit]:
+    """The rows of each class that has tokens in the split, by name; `by` says what classes are, and
+    WHOLE makes one of all."""
+    stretches: dict[str, list[Int64Array]] = {}
     for number, shard in enumerate(split.shards):
-        first = 0
-        for run in shard.runs:
-            if source in (WHOLE, run.source):
-                stretches.append(Stretch(number, first, first + run.tokens))
-            first += run.tokens
-    if not stretches:
-        raise UsageError(f"split {split.split!r} has no tokens of source {source!r}")
+        for name, each in _stretches(split, number, shard, by).items():
+            stretches.setdefault(name, []).append(np.insert(each, 0, number, axis=1))
+    joined = {name: np.concatenate(each) for name, each in sorted(stretches.items())}
     if packing == "concatenate":
-        return Concatenated(stretches, context)
+        return {name: Concatenated(each, context) for name, each in joined.items()}
     readers = [split.reader(number) for number in range(len(split.shards))]
-    return BestFit(stretches, readers, context)
+    return {name: BestFit(each, readers, context) for name, each in joined.items()}
+
+
+def _stretches(split: SplitTokens, number: int, shard: ShardInfo, by: str) -> dict[str, Int64Array]:
+    """By class: the tokens (first, end) of consecutive documents of a shard."""
+    if by == WHOLE:
+        return {WHOLE: np.array([[0, shard.tokens]])}
+    if by != BY_SOURCE:
+        return split.reader(number).stretches(by)
+    found: dict[str, list[tuple[int, int]]] = {}
+    first = 0
+    for run in shard.runs:
+        found.setdefault(run.source, []).append((first, first + run.tokens))
+        first += run.tokens
+    return {source: np.array(each, np.int64) for source, each in found.items()}
 
 
 class TokenBatches:
@@ -72,10 +86,11 @@ class TokenBatches:
         self.context = context
         self.split_tokens = SplitTokens(shards_dir, split)
         mixture = self.split_tokens.manifest.mixture
-        held = self.split_tokens.sources()
-        sources = [WHOLE] if mixture is None else [s for s in held if s in mixture.named()]
-        self.streams = {s: stream_of(self.split_tokens, s, context, packing) for s in sources}
-        """What training draws from, by source; one stream named WHOLE without a mixture."""
+        by = WHOLE if mixture is None else mixture.by
+        streams = streams_of(self.split_tokens, by, context, packing)
+        named = {WHOLE} if mixture is None else mixture.named()
+        self.streams = {name: rows for name, rows in streams.items() if name in named}
+        """What training draws from, by class; one stream named WHOLE without a mixture."""
         self.order = TrainingOrder(self.streams, mixture, context=context, batch=batch, seed=seed)
         self.step = start_step
         """Steps taken so far: all the state there is."""

@@ -8,7 +8,7 @@ from corpusmill.tokenize.manifest import (
     ShardInfo,
     build_manifest,
     read_manifest,
-    training_sources,
+    training_tokens,
     write_manifest,
 )
 from corpusmill.tokenize.shards import write_shard
@@ -18,9 +18,9 @@ from corpusmill.tokenize.vocabulary import load_tokenizer
 def forget_in_shards(folder: str, ids: pa.Array) -> int:
     """Write the shards that hold documents with these ids (string) again; returns how many.
 
-    A shard that held nothing else is removed, and a source that has no training tokens left leaves
-    the mixture. The tokenizer stays as it was trained. Can be repeated after a kill: a shard that
-    is not the manifest's was written by the call that was killed.
+    A shard that held nothing else is removed, and a source or class that has no training tokens
+    left leaves the mixture. The tokenizer stays as it was trained. Can be repeated after a kill: a
+    shard that is not the manifest's was written by the call that was killed.
     """
     manifest = read_manifest(folder)
     vocabulary = load_tokenizer(storage.join(folder, manifest.tokenizer.file))
@@ -46,7 +46,7 @@ def forget_in_shards(folder: str, ids: pa.Array) -> int:
     mixture = manifest.mixture
     if mixture is not None:
         # with nothing left of it training is to refuse, and not to take what it left out
-        mixture = mixture.limited_to(training_sources(shards)) or mixture
+        mixture = mixture.limited_to(training_tokens(shards, mixture.by).keys()) or mixture
     write_manifest(
         folder, build_manifest(manifest.seed, vocabulary, shards, mixture, manifest.files)
     )

@@ -1,11 +1,19 @@
 """What manifest.json says of a folder of token shards; the file is checksummed by itself."""
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import xxhash
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from corpusmill import storage
 from corpusmill.errors import RunError, UsageError
@@ -17,6 +25,9 @@ FORMAT = 1
 
 MANIFEST_FILE = "manifest.json"
 TOKENIZER_FILE = "tokenizer.json"
+
+BY_SOURCE = "source"
+"""The classes of a mixture are the sources, as long as nothing else is asked for."""
 
 Count = Annotated[int, Field(ge=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")]
@@ -41,6 +52,19 @@ class TokenizerInfo(_Record):
     """Id of the token that ends every document."""
 
 
+class _Grown(_Record):
+    """A record that has come to say more: written as it was before where it has nothing to add."""
+
+    later: ClassVar[frozenset[str]]
+    """The fields that came later; all have defaults."""
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = type(self).model_fields
+        left_out = {name for name in self.later if getattr(self, name) == fields[name].default}
+        return {name: value for name, value in written(self).items() if name not in left_out}
+
+
 class SourceRun(_Record):
     """Consecutive rows of one source in a shard."""
 
@@ -49,8 +73,18 @@ class SourceRun(_Record):
     tokens: Count
 
 
-class ShardInfo(_Record):
+class GroupTotals(_Record):
+    """The rows of one class in a shard, wherever in it they stand."""
+
+    group: str
+    rows: Count
+    tokens: Count
+
+
+class ShardInfo(_Grown):
     """One shard."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"groups"})
 
     name: Name
     split: Name
@@ -63,6 +97,18 @@ class ShardInfo(_Record):
     xxh3: str
     runs: tuple[SourceRun, ...]
     """In row order."""
+    groups: tuple[GroupTotals, ...] = ()
+    """By name, where the shard has a column `group`: the classes of a mixture that is not by
+    source."""
+
+    def held(self, by: str) -> Counter[str]:
+        """Tokens of each class."""
+        if by != BY_SOURCE:
+            return Counter({totals.group: totals.tokens for totals in self.groups})
+        tokens = Counter[str]()
+        for run in self.runs:
+            tokens[run.source] += run.tokens
+        return tokens
 
 
 class SplitTotals(_Record):
@@ -82,7 +128,7 @@ class SourceTotals(_Record):
 
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Weights = Annotated[dict[str, Weight], Field(min_length=1)]
-"""Source -> weight, on any scale. A source that is not named is not trained on."""
+"""Class -> weight, on any scale. A class that is not named is not trained on."""
 
 
 class MixturePhase(_Record):
@@ -93,35 +139,39 @@ class MixturePhase(_Record):
     weights: Weights
 
 
-class Mixture(_Record):
-    """In which proportions training sees the sources."""
+class Mixture(_Grown):
+    """In which proportions training sees the classes: the sources, or what `by` says."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"by"})
 
     weights: dict[str, Weight]
     """After the phases of the curriculum, if there are any; empty: nothing comes after them."""
     max_repetitions: float = Field(ge=1, le=1000, allow_inf_nan=False)
-    """How often an epoch may go through a source; after that the others take its turns."""
+    """How often an epoch may go through a class; after that the others take its turns."""
     budgets: dict[str, Annotated[int, Field(ge=1, le=1 << 60)]] = {}
-    """Source -> the tokens that an epoch may take of it, if they are fewer."""
+    """Class -> the tokens that an epoch may take of it, if they are fewer."""
     curriculum: tuple[MixturePhase, ...] = ()
     """What comes first, in this order."""
+    by: str = BY_SOURCE
+    """What the classes are; of others than sources, each row's stands in the column `group`."""
 
     def named(self) -> set[str]:
-        """The sources that are trained on."""
-        return {*self.weights, *(source for phase in self.curriculum for source in phase.weights)}
+        """The classes that are trained on."""
+        return {*self.weights, *(name for phase in self.curriculum for name in phase.weights)}
 
-    def limited_to(self, sources: Set[str]) -> "Mixture | None":
-        """The same proportions of these sources only; None if it names none of them."""
+    def limited_to(self, classes: Set[str]) -> "Mixture | None":
+        """The same proportions of these classes only; None if it names none of them."""
         curriculum = [
-            phase.model_copy(update={"weights": _those(phase.weights, sources)})
+            phase.model_copy(update={"weights": _those(phase.weights, classes)})
             for phase in self.curriculum
         ]
-        weights = _those(self.weights, sources)
-        if not sources & self.named():
+        weights = _those(self.weights, classes)
+        if not classes & self.named():
             return None
         return self.model_copy(
             update={
                 "weights": weights,
-                "budgets": _those(self.budgets, sources),
+                "budgets": _those(self.budgets, classes),
                 "curriculum": tuple(phase for phase in curriculum if phase.weights),
             }
         )
@@ -130,8 +180,8 @@ class Mixture(_Record):
 Number = TypeVar("Number", int, float)
 
 
-def _those(numbers: Mapping[str, Number], sources: Collection[str]) -> dict[str, Number]:
-    return {source: number for source, number in numbers.items() if source in sources}
+def _those(numbers: Mapping[str, Number], classes: Collection[str]) -> dict[str, Number]:
+    return {name: number for name, number in numbers.items() if name in classes}
 
 
 class Manifest(_Record):
@@ -160,9 +210,13 @@ class Manifest(_Record):
         return shards
 
 
-def training_sources(shards: Iterable[ShardInfo]) -> set[str]:
-    """The sources that have anything to train on: a mixture can name no others."""
-    return {run.source for shard in shards if shard.split == TRAIN for run in shard.runs}
+def training_tokens(shards: Iterable[ShardInfo], by: str) -> Counter[str]:
+    """Tokens to train on by class, of those that have any: a mixture can name no others."""
+    tokens = Counter[str]()
+    for shard in shards:
+        if shard.split == TRAIN:
+            tokens.update(shard.held(by))
+    return tokens
 
 
 def build_manifest(
@@ -248,6 +302,14 @@ def read_manifest(folder: str) -> Manifest:
             shard.tokens,
         ):
             raise RunError(f"{path} is damaged: the runs of {shard.name} are not all of its rows")
+        if shard.groups and (
+            sum(g.rows for g in shard.groups) != shard.rows
+            or sum(g.tokens for g in shard.groups) != shard.tokens
+        ):
+            raise RunError(f"{path} is damaged: the classes of {shard.name} are not all its rows")
+    by = BY_SOURCE if manifest.mixture is None else manifest.mixture.by
+    if by != BY_SOURCE and not all(shard.groups for shard in manifest.shards):
+        raise RunError(f"{path} is damaged: its shards do not say what the mixture is by")
     return manifest
 
 

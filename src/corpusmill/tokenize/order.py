@@ -1,9 +1,9 @@
 """In which order training sees the rows: a pure function of seed and step over the manifest.
 
 Without a mixture there is one stream of rows, the whole split, and an epoch sees each of them once.
-With a mixture each source is a stream. Its weights decide whose turn it is; a source that has given
-all that its budget or `max_repetitions` permits drops out and leaves its turns to the others; and
-the epoch ends when there is nothing left to give.
+With a mixture each of its classes is a stream. Weights decide whose turn it is; a class that has
+given all that its budget or `max_repetitions` permits drops out and leaves its turns to the others;
+and the epoch ends when there is nothing left to give.
 
 Within a stream the order is a keyed permutation, another one for each pass through it.
 """
@@ -100,6 +100,14 @@ class TrainingOrder:
                 "documents"
             )
 
+    def passes(self, count: int) -> dict[str, float]:
+        """How often the first so many sequences go through each stream."""
+        epochs, rest = divmod(count, self.epoch_rows)
+        phase = self.phases[int(np.searchsorted(self._firsts, rest, side="right")) - 1]
+        drawn = epochs * self.drawn + phase.drawn
+        drawn[phase.members] += phase.turns.taken(rest - phase.first)
+        return dict(zip(self.names, (drawn / self._rows).tolist(), strict=True))
+
     def draw(self, numbers: Int64Array) -> tuple[Int64Array, Int64Array]:
         """Stream, and row within it, of the sequences with these numbers; each shaped like them.
 
@@ -125,7 +133,7 @@ class TrainingOrder:
 def _phases(
     names: Sequence[str], rows: Int64Array, mixture: Mixture | None, context: int
 ) -> tuple[Phase, ...]:
-    """The phases of an epoch: one for each part of the curriculum and each source that runs out."""
+    """The phases of an epoch: one for each part of the curriculum and each class that runs out."""
     if mixture is None:
         left = rows.copy()
         plan: list[tuple[int | None, Mapping[str, float]]] = [(None, dict.fromkeys(names, 1.0))]
@@ -152,7 +160,7 @@ def _phases(
             left -= after - drawn
             first, drawn = first + phase.rows, after
     if not phases:
-        raise UsageError("none of the sources of the mixture has training tokens")
+        raise UsageError("none of the classes of the mixture has training tokens")
     return tuple(phases)
 
 

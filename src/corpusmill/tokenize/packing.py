@@ -20,17 +20,6 @@ Int32Array = npt.NDArray[np.int32]
 Packing = Literal["concatenate", "best_fit"]
 
 
-class Stretch(NamedTuple):
-    """Consecutive documents of one source in a shard."""
-
-    shard: int
-    """Among those of the split."""
-    first: int
-    """Its first token in that shard."""
-    end: int
-    """Exclusive."""
-
-
 class Segments(NamedTuple):
     """Stretches of tokens, in the order in which they stand in rows; each of shape [segments]."""
 
@@ -42,10 +31,14 @@ class Segments(NamedTuple):
 
 
 class Concatenated:
-    """Documents end to end, cut every `context` tokens; the last row may be shorter."""
+    """Documents end to end, cut every `context` tokens; the last row may be shorter.
 
-    def __init__(self, stretches: Sequence[Stretch], context: int) -> None:
-        self._shards, self._firsts, ends = np.array(stretches, np.int64).T
+    `stretches` are consecutive documents: the number of the shard in its split, first token and end
+    in that shard; shape [stretches, 3].
+    """
+
+    def __init__(self, stretches: Int64Array, context: int) -> None:
+        self._shards, self._firsts, ends = stretches.T
         self._starts = np.concatenate(([0], np.cumsum(ends - self._firsts)))
         self._context = context
         self.tokens = int(self._starts[-1])
@@ -76,21 +69,16 @@ class BestFit:
 
     A document that is longer is cut every `context` tokens, and only what is left over at its end
     shares a row. Each goes, the longest first, where it leaves the least room (best-fit decreasing;
-    Johnson 1974; for language models Ding et al. 2024), among the documents of its source in its
+    Johnson 1974; for language models Ding et al. 2024), among the documents of its stream in its
     shard: rows of one shard do not depend on the others. It holds 12 bytes for each segment.
+    `stretches` are as those of `Concatenated`.
     """
 
-    def __init__(
-        self, stretches: Sequence[Stretch], readers: Sequence[ShardReader], context: int
-    ) -> None:
-        by_shard: dict[int, list[Stretch]] = {}
-        for stretch in stretches:
-            by_shard.setdefault(stretch.shard, []).append(stretch)
+    def __init__(self, stretches: Int64Array, readers: Sequence[ShardReader], context: int) -> None:
         shards, firsts, lengths, counts = [], [], [], []
-        for shard, mine in by_shard.items():
-            bounds = [readers[shard].documents(s.first, s.end) for s in mine]
-            first = np.concatenate([b[:-1] for b in bounds])
-            length = np.concatenate([np.diff(b) for b in bounds])
+        for shard in np.unique(stretches[:, 0]).tolist():
+            mine = stretches[stretches[:, 0] == shard]
+            first, length = readers[shard].documents_of(mine[:, 1], mine[:, 2])
             packed = _pack(*_pieces(first, length, context), context)
             shards.append(np.full(len(packed[0]), shard, np.int32))
             firsts.append(packed[0])

@@ -19,9 +19,11 @@ from corpusmill import storage
 from corpusmill.document import one_chunk
 from corpusmill.errors import MillError, RunError, UsageError
 from corpusmill.tokenize.manifest import (
+    BY_SOURCE,
     FORMAT,
     MANIFEST_FILE,
     TOKENIZER_FILE,
+    GroupTotals,
     Manifest,
     ShardInfo,
     SourceRun,
@@ -29,6 +31,10 @@ from corpusmill.tokenize.manifest import (
     read_manifest,
 )
 from corpusmill.tokenize.vocabulary import Vocabulary
+
+GROUP = "group"
+"""The column that says which class of a mixture a document belongs to, where that is not its
+source."""
 
 PREFIX = "corpusmill."
 """Of the keys in a shard's schema metadata."""
@@ -39,8 +45,8 @@ BLOCK_TOKENS = 1 << 20
 Int64Array = npt.NDArray[np.int64]
 
 
-def shard_schema(dtype: str) -> pa.Schema:
-    """The columns of a shard with tokens of type `uint16` or `uint32`."""
+def shard_schema(dtype: str, *, grouped: bool = False) -> pa.Schema:
+    """The columns of a shard with tokens of type `uint16` or `uint32`, and perhaps classes."""
     token = pa.uint16() if dtype == "uint16" else pa.uint32()
     return pa.schema(
         [
@@ -48,6 +54,7 @@ def shard_schema(dtype: str) -> pa.Schema:
             pa.field("id", pa.string()),
             pa.field("source", pa.string()),
             pa.field("n_bytes", pa.int64()),
+            *([pa.field(GROUP, pa.string())] if grouped else []),
         ]
     )
 
@@ -65,9 +72,9 @@ def write_shard(
     `documents` has the columns of `shard_schema`, in the order that the corpus has; `n_bytes` is
     the UTF-8 size of a document's text. The same rows give the same bytes however they are chunked.
     """
-    table = documents.select(["tokens", "id", "source", "n_bytes"]).cast(
-        shard_schema(vocabulary.dtype)
-    )
+    grouped = GROUP in documents.column_names
+    schema = shard_schema(vocabulary.dtype, grouped=grouped)
+    table = documents.select(schema.names).cast(schema)
     lengths = _lengths(table)
     tokens = int(lengths.sum())
     if tokens > np.iinfo(np.int32).max:
@@ -93,6 +100,7 @@ def write_shard(
         bytes=info.bytes,
         xxh3=info.xxh3,
         runs=source_runs(one_chunk(table.column("source")), lengths),
+        groups=group_totals(one_chunk(table.column(GROUP)), lengths) if grouped else (),
     )
 
 
@@ -113,6 +121,17 @@ def source_runs(sources: pa.Array, lengths: Int64Array) -> tuple[SourceRun, ...]
     return tuple(
         SourceRun(source=names[start], rows=int(end - start), tokens=int(count))
         for start, end, count in zip(starts, ends, tokens, strict=True)
+    )
+
+
+def group_totals(groups: pa.Array, lengths: Int64Array) -> tuple[GroupTotals, ...]:
+    """What each class of documents holds, by name; `lengths` [documents] counts tokens."""
+    table = pa.table({"group": groups, "tokens": lengths})
+    sums = table.group_by("group").aggregate([([], "count_all"), ("tokens", "sum")])
+    rows = sums.sort_by("group").to_pylist()
+    return tuple(
+        GroupTotals(group=row["group"], rows=row["count_all"], tokens=row["tokens_sum"])
+        for row in rows
     )
 
 
@@ -150,6 +169,7 @@ class ShardReader:
         self._ids = batch.column("id")
         self._sources = batch.column("source")
         self._n_bytes = batch.column("n_bytes")
+        self._groups = batch.column(GROUP) if shard.groups else None
         if (
             len(self._offsets) != shard.rows + 1
             or self._offsets[0] != 0
@@ -164,7 +184,7 @@ class ShardReader:
             if storage.file_size(self.path) != self.shard.bytes:
                 raise self._damaged("its size is not that of the manifest")
             reader = pa.ipc.open_file(pa.memory_map(self.path, "rb"))
-            schema = shard_schema(self.tokenizer.dtype)
+            schema = shard_schema(self.tokenizer.dtype, grouped=bool(self.shard.groups))
             if not reader.schema.equals(schema) or reader.num_record_batches != 1:
                 raise self._damaged("it is no shard of this manifest")
             metadata = reader.schema.metadata or {}
@@ -196,6 +216,30 @@ class ShardReader:
         """Where the documents in tokens first..end begin, and `end`; shape [documents + 1]."""
         begin, stop = np.searchsorted(self._offsets, [first, end])
         return self._offsets[begin : stop + 1].astype(np.int64)
+
+    def documents_of(self, firsts: Int64Array, ends: Int64Array) -> tuple[Int64Array, Int64Array]:
+        """First token and length of the documents in stretches of whole ones, in their order."""
+        begin, stop = np.searchsorted(self._offsets, [firsts, ends])
+        count = stop - begin
+        within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        rows = np.repeat(begin, count) + within
+        first = self._offsets[rows].astype(np.int64)
+        return first, self._offsets[rows + 1] - first
+
+    def stretches(self, by: str) -> dict[str, Int64Array]:
+        """By class: the tokens (first, end) of consecutive documents, shape [stretches, 2]."""
+        groups = self._sources if by == BY_SOURCE else self._groups
+        if groups is None:
+            raise self._damaged(f"it does not say of its documents what is asked by: {by}")
+        coded = groups.dictionary_encode()
+        codes = coded.indices.to_numpy()
+        starts = np.flatnonzero(np.concatenate(([True], codes[1:] != codes[:-1])))
+        bounds = self._offsets[np.append(starts, len(codes))].astype(np.int64)
+        each = np.stack([bounds[:-1], bounds[1:]], axis=1)
+        return {
+            name: each[codes[starts] == number]
+            for number, name in enumerate(coded.dictionary.to_pylist())
+        }
 
     def blocks(self) -> Iterator[Int64Array]:
         """All tokens in order, in owned blocks of at most BLOCK_TOKENS."""
@@ -233,6 +277,10 @@ class ShardReader:
             found.append("a document does not end with the end-of-text token")
         if source_runs(self._sources, np.diff(self._offsets).astype(np.int64)) != self.shard.runs:
             found.append("the runs of sources are not those of the manifest")
+        if self._groups is not None:
+            lengths = np.diff(self._offsets).astype(np.int64)
+            if group_totals(self._groups, lengths) != self.shard.groups:
+                found.append("the classes of a mixture are not those of the manifest")
         if int(self._n_bytes.to_numpy().sum()) != self.shard.text_bytes:
             found.append("the bytes of text are not those of the manifest")
         return [f"{self.path}: {finding}" for finding in found]
@@ -263,6 +311,12 @@ class SplitTokens:
     def sources(self) -> list[str]:
         """Those that have tokens in the split, sorted."""
         return sorted({run.source for shard in self.shards for run in shard.runs})
+
+    @property
+    def by(self) -> str:
+        """What the classes of the mixture are; sources where there is none."""
+        mixture = self.manifest.mixture
+        return BY_SOURCE if mixture is None else mixture.by
 
 
 def verify_shards(folder: str) -> list[str]:
