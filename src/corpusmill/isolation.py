@@ -137,11 +137,12 @@ class IsolatedStage:
             self.child = None
             raise
         self.child_cpu_seconds += cpu_seconds
-        documents, verdicts, added = (b"" if a is None else a for a in answer)
+        documents, verdicts, added, skipped = answer
         return Outcome(
             documents=_unpack(documents),
             verdicts=_unpack(verdicts),
-            added=_unpack(added) if added else None,
+            added=None if added is None else _unpack(added),
+            skipped=skipped,
         )
 
     def _open(self) -> Child:
@@ -191,12 +192,14 @@ def _open_stage(stage: NarrowStage, memory_mb: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def _apply_stage(packed: bytes) -> tuple[tuple[bytes, bytes, bytes | None], float]:
+def _apply_stage(
+    packed: bytes,
+) -> tuple[tuple[bytes, bytes, bytes | None, dict[str, int]], float]:
     before = _cpu_seconds()
     outcome = _opened[0](_unpack(packed))
     added = None if outcome.added is None else _pack(outcome.added)
-    answer = (_pack(outcome.documents), _pack(outcome.verdicts), added)
-    return answer, _cpu_seconds() - before
+    packs = (_pack(outcome.documents), _pack(outcome.verdicts), added)
+    return (*packs, dict(outcome.skipped)), _cpu_seconds() - before
 
 
 def _cpu_seconds() -> float:

@@ -9,7 +9,7 @@ ends in a narrow stage that carries what was found back to the documents.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Protocol
@@ -87,7 +87,10 @@ class Outcome:
     verdicts: pa.RecordBatch = field(default_factory=lambda: Verdicts().batch())
     """VERDICT_SCHEMA: the documents to drop or quarantine, and those that were changed."""
     added: pa.RecordBatch | None = None
-    """New documents, derived from kept ones (`augmented_from` set)."""
+    """New documents, derived from kept ones: `augmented_from` is the id of one that is not derived
+    itself, in the same part. They are dropped where that one is, by whatever stage."""
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    """Reason -> how many new documents were tried and not added."""
 
 
 Apply = Callable[[pa.RecordBatch], Outcome]

@@ -20,7 +20,14 @@ import pyarrow.compute as pc
 from corpusmill import storage
 from corpusmill.errors import RunError, UsageError
 from corpusmill.pipelines.erase import Request, erase, indexes, shard_folders
-from corpusmill.pipelines.ledger import RUN_FILE, Counts, RunRecord, load_run, part_path
+from corpusmill.pipelines.ledger import (
+    ORIGINAL_DROPPED,
+    RUN_FILE,
+    Counts,
+    RunRecord,
+    load_run,
+    part_path,
+)
 from corpusmill.pipelines.rounds import standing_rounds
 from corpusmill.pipelines.tombstones import ID, load_tombstones, new_tombstones
 from corpusmill.pipelines.wanted import Found, Wanted, add, find, find_copies, ids_of, with_ids
@@ -192,7 +199,8 @@ def _origins(run: str, record: RunRecord, number: int, ids: set[str]) -> Counter
     """The position of the stage that each document came from: 0, or one that has added some.
 
     Of several that have added some, the last up to the first trace of the document. Where the
-    stages were removed, a derived document is known by what stands in `documents/` only.
+    stages were removed, a derived document is known by what stands in `documents/`, or in the
+    ledger because it followed its original, only.
     """
     origins: Counter[str] = Counter()
     source = record.parts[number]["source"]
@@ -209,13 +217,15 @@ def _origins(run: str, record: RunRecord, number: int, ids: set[str]) -> Counter
             path = part_path(run, area, number)
             if not storage.exists(path):
                 continue
-            columns = ["id"] if area.startswith("ledger/") else ["id", "augmented_from"]
-            rows = storage.read_parquet(path, columns)
+            in_ledger = area.startswith("ledger/")
+            rows = storage.read_parquet(path, ["id", "reason" if in_ledger else "augmented_from"])
             rows = rows.filter(with_ids(waiting)(rows))
             waiting -= set(rows.column("id").to_pylist())
-            if not is_whole:
-                rows = rows.filter(pc.is_valid(rows.column(columns[-1]))) if columns[1:] else None
+            if not is_whole and in_ledger:
+                rows = rows.filter(pc.equal(rows.column("reason"), ORIGINAL_DROPPED))
+            elif not is_whole:
+                rows = rows.filter(pc.is_valid(rows.column("augmented_from")))
             before = [i for i in adding if i <= position]
-            if before and rows is not None:
+            if before:
                 origins.update(dict.fromkeys(rows.column("id").to_pylist(), before[-1]))
     return origins

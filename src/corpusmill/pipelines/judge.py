@@ -10,10 +10,12 @@ import pyarrow.compute as pc
 
 from corpusmill.errors import MillError, where_raised
 from corpusmill.isolation import ChildDied, ChildError, IsolatedStage
-from corpusmill.pipelines.ledger import Counts
+from corpusmill.pipelines.ledger import ORIGINAL_DROPPED, Counts
 from corpusmill.stage import Action, Apply, NarrowStage, Outcome, check_verdicts
 
 FROM_OUTSIDE = "killed_by_sigkill"
+
+_OF_ORPHANS = ["id", "uri", "source", "scores", "augmented_from"]
 
 Replay = dict[str, str]
 """Id -> reason, of documents that once killed or outran the child: not tried again."""
@@ -128,9 +130,38 @@ def _record(rows: pa.RecordBatch, outcome: Outcome, verdicts: dict[str, int], in
         documents = documents.filter(keep)
     counts.kept += documents.num_rows
     into.kept.append(documents)
+    counts.skipped.update(outcome.skipped)
     if outcome.added is not None and outcome.added.num_rows:
         counts.added += outcome.added.num_rows
         into.added.append(outcome.added)
+
+
+def drop_orphans(judged: Judged) -> None:
+    """Drop the documents of a part that were derived from one that the stage has taken out of it.
+
+    The ledger names the original; a change of a document that goes is forgotten.
+    """
+    gone = {row["id"] for row in judged.ledger if row["action"] != Action.CHANGED}
+    originals = pa.array(sorted(gone), pa.string())
+    orphans: list[dict[str, Any]] = []
+    for number, documents in enumerate(judged.kept if gone else ()):
+        column = documents.column("augmented_from")
+        if column.null_count < len(column):
+            goes = pc.is_in(column, value_set=originals)
+            orphans += documents.filter(goes).select(_OF_ORPHANS).to_pylist()
+            judged.kept[number] = documents.filter(pc.invert(goes))
+    if not orphans:
+        return
+    ids = {row["id"] for row in orphans}
+    changed = [row for row in judged.ledger if row["id"] in ids]
+    judged.ledger = [row for row in judged.ledger if row["id"] not in ids]
+    for row in orphans:
+        original = row.pop("augmented_from")
+        verdict = {"action": Action.DROPPED.value, "reason": ORIGINAL_DROPPED, "detail": original}
+        judged.ledger.append({**row, **verdict, "value": None, "threshold": None})
+    judged.counts.changed -= len(changed)
+    judged.counts.kept -= len(orphans)
+    judged.counts.dropped[ORIGINAL_DROPPED] += len(orphans)
 
 
 def _quarantine(row: pa.RecordBatch, reason: str, detail: str | None, into: Judged) -> None:

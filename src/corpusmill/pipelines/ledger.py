@@ -16,6 +16,10 @@ RUN_FILE = "run.json"
 FORMAT = 1
 """Version of run.json."""
 
+ORIGINAL_DROPPED = "original_dropped"
+"""The reason for which a derived document leaves a run at the stage at which its original does,
+also where that one was quarantined; the row's `detail` is the original's id."""
+
 
 @dataclass(kw_only=True)
 class Counts:
@@ -30,7 +34,8 @@ class Counts:
     dropped: Counter[str] = field(default_factory=Counter)
     quarantined: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
-    """Records that are no documents, by reason; ingest only."""
+    """By reason: of ingest records that are no documents, of other stages new documents that were
+    tried and not added."""
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from corpusmill import storage
-from corpusmill.pipelines.judge import Judged, OpenStage, Replay, judge
+from corpusmill.pipelines.judge import Judged, OpenStage, Replay, drop_orphans, judge
 from corpusmill.pipelines.ledger import Counts, ledger_schema, part_path
 from corpusmill.stage import NarrowStage, Part
 from corpusmill.storage import FileInfo
@@ -130,6 +130,7 @@ def run_part(task: PartTask) -> PartResult:
         judged = Judged()
         for batch in table.combine_chunks().to_batches(max_chunksize=step.stage.batch_rows):
             judge(opened, batch, judged, journal.replay, journal.add)
+        drop_orphans(judged)
         table = pa.Table.from_batches([*judged.kept, *judged.added], schema=table.schema)
         write_ledger(task.run, step.name, number, judged.ledger, task.score_fields)
         spent = opened.cpu_seconds() - started

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from corpusmill import storage
 from corpusmill.errors import UsageError
 from corpusmill.pipelines.erase import ID_FORM, is_id, round_areas
-from corpusmill.pipelines.ledger import RunRecord, part_path
+from corpusmill.pipelines.ledger import ORIGINAL_DROPPED, RunRecord, part_path
 from corpusmill.pipelines.tombstones import DOMAIN, ID, URI, domains_of, names_of, one_form
 from corpusmill.stages.sources.urls import host_name
 
@@ -148,19 +148,33 @@ def mentions(run: str, record: RunRecord) -> Iterator[tuple[str, int, pa.Table]]
 
 def _links(run: str, record: RunRecord) -> Iterator[tuple[str, str]]:
     for _, _, rows in mentions(run, record):
-        yield from zip(rows["id"].to_pylist(), rows["detail"].to_pylist(), strict=True)
+        yield from _pairs(rows, "id", "detail")
 
 
 def _add_relatives(run: str, record: RunRecord, found: Found) -> None:
     """Add what was made from these documents, and its originals; they lie in the same part."""
-    areas = [*(f"stages/{stage.name}" for stage in record.stages if stage.parts), "documents"]
     before = -1
     while before < (before := sum(map(len, found.values()))):
-        for _, number, rows in _tables(
-            run, record, areas, ["id", "augmented_from"], numbers=sorted(found)
-        ):
-            derived = rows.filter(pc.is_valid(rows.column("augmented_from")))
-            pairs = (derived.column(name).to_pylist() for name in ("id", "augmented_from"))
-            for pair in zip(*pairs, strict=True):
-                if not found[number].isdisjoint(pair):
-                    found[number].update(pair)
+        for number, pair in _derived(run, record, sorted(found)):
+            if not found[number].isdisjoint(pair):
+                found[number].update(pair)
+
+
+def _derived(
+    run: str, record: RunRecord, numbers: Sequence[int]
+) -> Iterator[tuple[int, tuple[str, str]]]:
+    """Derived documents and their originals, by part; some come several times."""
+    areas = [*(f"stages/{stage.name}" for stage in record.stages if stage.parts), "documents"]
+    columns = ["id", "augmented_from"]
+    for _, number, rows in _tables(run, record, areas, columns, numbers):
+        rows = rows.filter(pc.is_valid(rows.column("augmented_from")))
+        yield from ((number, pair) for pair in _pairs(rows, *columns))
+    # The barriers may have been removed, and with them those that followed their originals.
+    ledgers = [f"ledger/{stage.name}" for stage in record.stages]
+    for _, number, rows in _tables(run, record, ledgers, ["id", "detail", "reason"], numbers):
+        rows = rows.filter(pc.equal(rows.column("reason"), ORIGINAL_DROPPED))
+        yield from ((number, pair) for pair in _pairs(rows, "id", "detail"))
+
+
+def _pairs(rows: pa.Table, one: str, other: str) -> Iterator[tuple[str, str]]:
+    yield from zip(rows[one].to_pylist(), rows[other].to_pylist(), strict=True)

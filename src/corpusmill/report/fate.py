@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from corpusmill import storage
 from corpusmill.errors import UsageError
-from corpusmill.pipelines.ledger import RunRecord, load_run, part_path
+from corpusmill.pipelines.ledger import ORIGINAL_DROPPED, RunRecord, load_run, part_path
 from corpusmill.report.facts import read_manifest
 from corpusmill.report.lookup import (
     INGEST_AREA,
@@ -146,8 +146,7 @@ def _nearest(run: str, record: RunRecord, key: str) -> str:
 def _fate(run: str, record: RunRecord, place: Place) -> dict[str, Any]:
     kind = kinds(record).get(place["source"])
     kept = _row(run, "documents", place)
-    if kept is not None:
-        place = {**place, "augmented_from": kept["augmented_from"]}
+    place = {**place, "augmented_from": _original(run, record, place)}
     stages = _stages(run, record, place, kind)
     shard = None if _is_gone(stages) else _shard(run, place["id"])
     if shard is not None:
@@ -163,7 +162,7 @@ def _fate(run: str, record: RunRecord, place: Place) -> dict[str, Any]:
         "language": kept["language"] if kept else None,
         "language_score": kept["language_score"] if kept else None,
         "scores": _measured(((last if gone else kept) or {}).get("scores")),
-        "derived": _derived(run, place),
+        "derived": _derived(run, record, place),
         "shard": shard,
         "instead_of": _kept_instead(run, record, place, last)
         if last is not None and gone
@@ -252,14 +251,41 @@ def _first_stage(run: str, record: RunRecord, place: Place) -> int:
     return 0
 
 
-def _derived(run: str, place: Place) -> list[str]:
-    """Ids of the documents that were derived from this one; they lie in the same part."""
-    path = part_path(run, "documents", place["part"])
-    if not storage.exists(path):
-        return []
-    table = storage.read_parquet(path, ["id", "augmented_from"])
-    rows = table.filter(pc.equal(table.column("augmented_from"), place["id"]))
-    return list(rows.column("id").to_pylist())
+def _original(run: str, record: RunRecord, place: Place) -> str | None:
+    """The id of the document that this one was derived from."""
+    for rows in _kinship(run, record, place["part"]):
+        found = rows.filter(pc.equal(rows.column("id"), place["id"]))
+        if found.num_rows:
+            return str(found.column("augmented_from")[0].as_py())
+    return None
+
+
+def _derived(run: str, record: RunRecord, place: Place) -> list[str]:
+    """Ids of the documents that were derived from this one, those that were dropped among them."""
+    found = [
+        rows.filter(pc.equal(rows.column("augmented_from"), place["id"])).column("id").to_pylist()
+        for rows in _kinship(run, record, place["part"])
+    ]
+    return list(dict.fromkeys(document for ids in found for document in ids))
+
+
+def _kinship(run: str, record: RunRecord, part: int) -> Iterator[pa.Table]:
+    """Derived documents with their originals (id, augmented_from), which lie in the same part.
+
+    Where the stages were removed, `documents/` and the ledger know some of them.
+    """
+    adding = [stage for stage in record.stages[1:] if stage.counts.added]
+    areas = ["documents", *(f"stages/{stage.name}" for stage in adding)]
+    for path in (part_path(run, area, part) for area in areas):
+        if storage.exists(path):
+            rows = storage.read_parquet(path, ["id", "augmented_from"])
+            yield rows.filter(pc.is_valid(rows.column("augmented_from")))
+    for stage in record.stages if adding else ():
+        path = part_path(run, f"ledger/{stage.name}", part)
+        if storage.exists(path):
+            rows = storage.read_parquet(path, ["id", "detail", "reason"])
+            rows = rows.filter(pc.equal(rows.column("reason"), ORIGINAL_DROPPED))
+            yield rows.select(["id", "detail"]).rename_columns(["id", "augmented_from"])
 
 
 def _shard(run: str, document: str) -> dict[str, Any] | None:
@@ -286,6 +312,8 @@ def _kept_instead(
 ) -> dict[str, Any] | None:
     """The document that a dropped duplicate's verdict names, and how the two texts differ."""
     if last["detail"] is None or not _ID.fullmatch(last["detail"]):
+        return None
+    if last["reason"] == ORIGINAL_DROPPED:  # it names the original, and nothing was kept
         return None
     found = _by_id(run, record, [last["detail"]])
     if not found:

@@ -19,6 +19,7 @@ from corpusmill.report.facts import (
     stage_facts,
 )
 from corpusmill.report.lookup import has_texts, read_texts, uri_mask
+from corpusmill.report.mixture import mixture_picture
 from corpusmill.report.showing import (
     MASKING,
     WINDOW_CHARACTERS,
@@ -55,6 +56,8 @@ def report_facts(run: str, train: str | None = None) -> dict[str, Any]:
     stages = [stage_facts(run, record, stage) for stage in record.stages]
     ingested = ingested_bytes(run, record, stages)
     flows = byte_flow(record, stages, ingested) if ingested is not None else None
+    manifest = read_manifest(storage.join(run, "shards"))
+    mixture = None if manifest is None else manifest["mixture"]
     facts: dict[str, Any] = {
         "record": record,
         "funnel": [
@@ -75,7 +78,8 @@ def report_facts(run: str, train: str | None = None) -> dict[str, Any]:
         "samples": _samples(run, record, stages),
         "has_texts": has_texts(run),
         "languages": languages(run, record),
-        "manifest": read_manifest(storage.join(run, "shards")),
+        "manifest": manifest,
+        "mixture_picture": None if mixture is None else mixture_picture(mixture),
         "fertility": read_fertility(storage.join(run, "shards")),
         "curve": None if train is None else loss_picture([(train, read_losses(train))]),
         "train": train,
@@ -89,11 +93,11 @@ def _speed(size: int, seconds: float) -> float | None:
     return size / 1e6 / seconds if seconds > 0 else None
 
 
-def _skipped(record: RunRecord) -> list[tuple[str, str, int]]:
-    """Records that are no documents: (source, reason, number)."""
+def _skipped(record: RunRecord) -> list[tuple[str, str, str, int]]:
+    """What became no document: (stage, source, reason, number)."""
     return [
-        (source, reason, number)
-        for stage in record.stages[:1]
+        (stage.name, source, reason, number)
+        for stage in record.stages
         for source, counts in sorted(stage.sources.items())
         for reason, number in sorted(counts.skipped.items())
     ]
