@@ -24,7 +24,7 @@ _WRAPPED_AT = range(50, 101)
 
 _QUOTES = "\u2018\u2019\u201c\u201d\u00ab\u00bb\u201e"
 _END = re.compile(
-    rf"[.!?\u2026][\"'{_QUOTES})\]]{{0,4}}(\s+)(?=[\"'{_QUOTES}(\[\u00bf\u00a1]?(\w))"
+    rf"[.!?\u2026][\"'{_QUOTES})\]]{{0,4}}(\s+)(?=[\"'{_QUOTES}(\[<`\u00bf\u00a1]{{0,2}}(\w))"
     r"|[\u3002\uff01\uff1f][\u201d\u2019\u300d\u300f\uff09]{0,4}(\s*)"
 )
 _ABBREVIATIONS = frozenset(
