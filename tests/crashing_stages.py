@@ -31,6 +31,9 @@ class Crashing(NarrowStage):
                 if len(texts) == 1:  # alone in its batch
                     open(mark, "w").close()
                 os.kill(os.getpid(), signal.SIGKILL)
+            if text.startswith("worker killed once ") and not os.path.exists(text.split()[-1]):
+                open(text.split()[-1], "w").close()
+                os.kill(os.getppid(), signal.SIGKILL)
             if text == "raise":
                 raise ValueError("a secret from the document")
             if text == "spin":

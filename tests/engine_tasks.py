@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -36,6 +37,16 @@ def fail(_: int) -> float:
 
 def misuse(_: int) -> None:
     raise UsageError("a message for the user")
+
+
+def in_flight(folder: str) -> int:
+    """How many of these tasks run now, this one among them."""
+    mark = os.path.join(folder, str(os.getpid()))
+    open(mark, "w").close()
+    time.sleep(0.1)
+    found = len(os.listdir(folder))
+    os.unlink(mark)
+    return found
 
 
 @dataclass(frozen=True)

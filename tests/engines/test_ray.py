@@ -14,29 +14,31 @@ from pathlib import Path
 import psutil
 import pyarrow as pa
 import pytest
-from tests.crashing_stages import Crashing
-from tests.engine_tasks import Half, die_always, fail, misuse, square
+from tests.engine_tasks import Half, die_always, fail, in_flight, misuse, square
 from tests.engines.dying import DieInCut, DieInMeasure, DieInThen, SlowThen, slow
+from tests.engines.other_versions import as_if_upgraded
+from tests.engines.poison import judge_or_fail, poisoned, waiting_part
 from tests.engines.ray_cluster import RayCluster, raylet, stop
 from tests.engines.same_bytes import same_output, small_recipe
-from tests.verbs_fixture import write_parts
+from tests.verbs_fixture import ids, write_parts
 
 from corpusmill import storage
 from corpusmill.errors import RunError, UsageError
 from corpusmill.pipelines import verbs as verbs_module
-from corpusmill.pipelines.engines.choice import check_storage
 from corpusmill.pipelines.engines.crossing import PIECE_BYTES
 from corpusmill.pipelines.engines.engine import Engine, ExchangeTask
 from corpusmill.pipelines.engines.local import LocalEngine
 from corpusmill.pipelines.engines.ray import RayEngine
 from corpusmill.pipelines.engines.settings import RaySettings
-from corpusmill.pipelines.part import ChainStep, PartTask, run_part
+from corpusmill.pipelines.engines.workers import check_workers
 from corpusmill.pipelines.recipe import load_recipe
 from corpusmill.pipelines.run import run
 from corpusmill.pipelines.verbs import EngineVerbs
 from corpusmill.stage import Part, Rows
 
 pytest.importorskip("ray")
+pytestmark = pytest.mark.timeout(900)
+"""Clusters start, and kernels are compiled for the first time, on a machine that may be busy."""
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +80,14 @@ def test_results_come_in_item_order_and_each_end_is_told(engine: RayEngine) -> N
     assert len(done) == 20
     assert engine.workers == 3
     assert engine.map(square, []) == []
+
+
+def test_no_more_tasks_are_in_flight_than_there_are_cores(
+    engine: RayEngine, tmp_path: Path
+) -> None:
+    """However many wait: what a task holds, a part, is in memory as often as there are cores."""
+    counts = engine.map(in_flight, [str(tmp_path)] * 30)
+    assert 2 <= max(counts) <= engine.workers == 3
 
 
 def files_of_rows(folder: Path, files: int = 3, rows: int = 400) -> tuple[str, ...]:
@@ -191,28 +201,31 @@ def test_a_worker_killed_in_a_map_or_on_either_side_of_an_exchange_changes_no_by
     assert found["ray"] == found["local"]
 
 
-def test_a_document_that_kills_its_stage_is_quarantined(
+def test_documents_that_kill_their_stage_or_their_worker_leave_the_bytes_of_local(
     engine: RayEngine, local: LocalEngine, tmp_path: Path
 ) -> None:
-    (part,) = write_parts(
-        tmp_path,
-        [[{"id": f"{i:032x}", "text": text} for i, text in enumerate(["a", "crash", "b"])]],
-    )
-    found = {}
-    for opened in (local, engine):
-        out = str(tmp_path / opened.name)
-        task = PartTask(
-            run=out,
-            part=part,
-            chain=(ChainStep(name="01-crashing", stage=Crashing(), applies=True),),
-            fingerprint="f" * 32,
-            score_fields=(),
+    assert poisoned(engine, tmp_path) == poisoned(local, tmp_path)
+
+
+def test_tasks_that_are_cancelled_leave_nothing_behind(
+    engine: RayEngine, local: LocalEngine, tmp_path: Path
+) -> None:
+    """Two wait for an answer of their stage when the third fails: no later task gets it."""
+    texts = [["this", "that"], ["here", "there"], ["now", "then"], ["once", "twice"]]
+    rows = [[{"id": i, "text": t} for i, t in zip(ids(2), two, strict=True)] for two in texts]
+    parts = write_parts(tmp_path, rows)
+    first = [waiting_part(part, tmp_path, f"{tmp_path}/first") for part in parts[:2]]
+    with pytest.raises(RunError, match="the third has failed"):
+        engine.map(judge_or_fail, [*first, str(tmp_path)])
+    (tmp_path / "go").touch()
+    found = [
+        opened.map(
+            judge_or_fail,
+            [waiting_part(part, tmp_path, f"{tmp_path}/{opened.name}") for part in parts[2:]],
         )
-        (result,) = opened.map(run_part, [task])
-        (step,) = result.steps
-        assert (step.counts.kept, step.counts.quarantined) == (2, 1)
-        found[opened.name] = contents(sorted(storage.list_files(f"{out}/ledger")))
-    assert found["ray"] == found["local"]
+        for opened in (engine, local)
+    ]
+    assert found[0] == found[1]
 
 
 @pytest.fixture
@@ -250,11 +263,19 @@ def test_a_folder_that_workers_do_not_see_is_refused(engine: RayEngine, tmp_path
     os.dup2(folder, high)
     try:
         with pytest.raises(RunError, match="is not seen by workers on"):
-            check_storage(engine, f"/proc/self/fd/{high}")
+            check_workers(engine, f"/proc/self/fd/{high}")
         assert os.listdir(tmp_path) == []
     finally:
         os.close(folder)
         os.close(high)
+
+
+def test_a_worker_with_other_versions_is_told(
+    engine: RayEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(RunError, match=as_if_upgraded(monkeypatch)):
+        check_workers(engine, str(tmp_path))
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.failures

@@ -16,8 +16,7 @@ import psutil
 import pyarrow as pa
 import pytest
 from pydantic import ValidationError
-from tests.crashing_stages import Crashing
-from tests.engine_tasks import Half, die_always, die_once, fail, misuse, square
+from tests.engine_tasks import Half, die_always, die_once, fail, in_flight, misuse, square
 from tests.engines.held_tasks import (
     MARK,
     HeldAtTheBeginning,
@@ -25,22 +24,25 @@ from tests.engines.held_tasks import (
     square_held,
     stop,
 )
+from tests.engines.other_versions import as_if_upgraded
+from tests.engines.poison import poisoned
 from tests.engines.same_bytes import same_output, small_recipe
 from tests.engines.spark_cluster import SparkCluster, daemon_of, executor_of, wait_until
-from tests.verbs_fixture import ids, write_parts
+from tests.verbs_fixture import ids
 
 from corpusmill import storage
 from corpusmill.errors import RunError, UsageError
 from corpusmill.pipelines.engines import crossing, spark, spark_session
-from corpusmill.pipelines.engines.choice import check_storage
 from corpusmill.pipelines.engines.engine import ExchangeTask
 from corpusmill.pipelines.engines.local import LocalEngine
 from corpusmill.pipelines.engines.settings import SparkSettings
 from corpusmill.pipelines.engines.spark import SparkEngine
-from corpusmill.pipelines.part import ChainStep, PartTask, run_part
+from corpusmill.pipelines.engines.workers import check_workers
 from corpusmill.pipelines.recipe import load_recipe
 from corpusmill.pipelines.run import run
-from corpusmill.stage import Part
+
+pytestmark = pytest.mark.timeout(900)
+"""Clusters start, and kernels are compiled for the first time, on a machine that may be busy."""
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +79,14 @@ def test_results_come_in_item_order_and_each_is_told(engine: SparkEngine) -> Non
     assert len(done) == 20
 
 
+def test_no_more_tasks_are_in_flight_than_there_are_cores(
+    engine: SparkEngine, tmp_path: Path
+) -> None:
+    """However many wait: what a task holds, a part, is in memory as often as there are cores."""
+    counts = engine.map(in_flight, [str(tmp_path)] * 30)
+    assert 2 <= max(counts) <= engine.workers == 2
+
+
 def test_a_worker_that_dies_is_replaced(engine: SparkEngine, tmp_path: Path) -> None:
     assert engine.map(die_once, [(str(tmp_path), n) for n in range(5)]) == list(range(5))
     assert os.listdir(tmp_path) == ["died"], "nobody died: the test shows nothing"
@@ -95,28 +105,13 @@ def test_what_a_task_raises_is_told_by_place_and_not_tried_again(engine: SparkEn
         engine.map(misuse, [0])
 
 
-def test_a_document_that_kills_its_process_is_quarantined_as_on_local(
+def test_documents_that_kill_their_stage_or_their_worker_leave_the_bytes_of_local(
     engine: SparkEngine, tmp_path: Path
 ) -> None:
-    texts = ["good", "crash", "raise", "drop", "better"]
-    rows = [{"id": i, "text": t} for i, t in zip(ids(len(texts)), texts, strict=True)]
-    (part,) = write_parts(tmp_path, [rows])
     local = LocalEngine(1)
-    there, here = (crashed(e, part, tmp_path / e.name) for e in (engine, local))
+    there, here = (poisoned(e, tmp_path) for e in (engine, local))
     local.close()
     assert there == here
-    assert there[0] == 2
-    assert there[1] == {"asked_for": 1}
-
-
-def crashed(engine: Any, part: Part, folder: Path) -> tuple[int, dict[str, int], str, str]:
-    """What the stage does to a part: quarantined, dropped, the bytes of the part and its ledger."""
-    chain = (ChainStep(name="01-crashing", stage=Crashing(), applies=True),)
-    task = PartTask(run=str(folder), part=part, chain=chain, fingerprint="f" * 32, score_fields=())
-    (result,) = engine.map(run_part, [task])
-    counts = result.steps[0].counts
-    (rows,) = storage.list_files(str(folder / "ledger"))
-    return counts.quarantined, dict(counts.dropped), result.file.xxh3, storage.checksum_file(rows)
 
 
 # ---- exchanges
@@ -289,7 +284,15 @@ def test_a_run_folder_that_a_worker_does_not_see_is_told(
     """As if it were another machine's: what the driver has written is gone."""
     monkeypatch.setattr(storage, "write_atomic", lambda path, data: None)
     with pytest.raises(RunError, match=r"is not seen by workers on \S+: a cluster needs a run"):
-        check_storage(engine, str(tmp_path))
+        check_workers(engine, str(tmp_path))
+
+
+def test_a_worker_with_other_versions_is_told(
+    engine: SparkEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(RunError, match=as_if_upgraded(monkeypatch)):
+        check_workers(engine, str(tmp_path))
+    assert os.listdir(tmp_path) == []
 
 
 # ---- what cannot start

@@ -12,9 +12,10 @@ from typing import Any, Protocol
 
 from corpusmill import storage
 from corpusmill.errors import RunError, UsageError
-from corpusmill.pipelines.engines.choice import check_engine, check_storage, open_engine
+from corpusmill.pipelines.engines.choice import check_engine, open_engine
 from corpusmill.pipelines.engines.engine import Engine
 from corpusmill.pipelines.engines.settings import EngineName
+from corpusmill.pipelines.engines.workers import check_workers
 from corpusmill.pipelines.forget import finish_request
 from corpusmill.pipelines.ingest import (
     INGEST,
@@ -186,7 +187,7 @@ def run(
         storage.write_atomic(storage.join(out, RECIPE_FILE), recipe.to_yaml().encode())
         record.save(out)
         with contextlib.closing(open_engine(place, address=address, master=master)) as opened:
-            check_storage(opened, out)
+            check_workers(opened, out)
             record.workers = opened.workers
             _Run(recipe, out, steps, prints, inputs, record, opened, progress or Silent()).take()
         findings = reconcile(out, record)

@@ -32,6 +32,9 @@ LEASE_SECONDS = 60.0
 """A lease that was not written anew for so long is taken over: longer than `remote` tries to reach
 a store that does not answer."""
 
+RELEASE_SECONDS = 10.0
+"""How long a keeper may take to give its lease back; without that it is taken over later."""
+
 LOOK_SECONDS = 0.5
 """How often somebody else's lease is looked at."""
 
@@ -93,7 +96,11 @@ def _leased(path: str, out: str, note: Callable[[str], None]) -> Iterator[None]:
     finally:
         ending.set()
         keeper.stdin.close()
-        keeper.wait()
+        try:
+            keeper.wait(RELEASE_SECONDS)
+        except subprocess.TimeoutExpired:  # the store does not answer
+            keeper.kill()
+            keeper.wait()
         listener.join()
         keeper.stdout.close()
     if lost:

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from corpusmill.errors import MillError, RunError, where_raised
-from corpusmill.pipelines.engines.engine import Answer, ExchangeTask
+from corpusmill.pipelines.engines.engine import Answer, ExchangeTask, storage_failed
 from corpusmill.pipelines.engines.shuffle import bring_together, cut
 
 ITEMS = pa.schema([("number", pa.int64()), ("item", pa.binary())])
@@ -98,6 +98,8 @@ def answer(task: Callable[[], Any]) -> Answer:
         os._exit(1)
     except MillError as error:
         return Answer(failure=error)
+    except OSError as error:
+        return Answer(failure=storage_failed(error))
     except Exception as error:
         return Answer(raised=where_raised(error))
     return Answer(value=value, cpu_seconds=time.process_time() - started)
@@ -237,7 +239,13 @@ def files_of(task: ExchangeTask, answers: Iterable[tuple[int, Answer]]) -> tuple
 
 def _read(data: bytes) -> Any:
     """What this module has pickled, on this run's driver or on one of its workers."""
-    return pickle.loads(data)  # noqa: S301
+    try:
+        return pickle.loads(data)  # noqa: S301
+    except (AttributeError, ImportError) as error:
+        raise RunError(
+            f"a worker cannot read what the driver sends ({type(error).__name__}): it has another "
+            "version of corpusmill, or lacks a package"
+        ) from None
 
 
 def _in_pieces(rows: pa.Table) -> Iterator[pa.Table]:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from corpusmill.errors import MillError, RunError
+from corpusmill.errors import MillError, RunError, where_raised
 
 ATTEMPTS = 3
 """How often an item is tried when its worker dies."""
@@ -82,6 +82,12 @@ class Answer:
 def worker_died(reason: str) -> RunError:
     """An item's workers died as often as it is tried."""
     return RunError(f"a worker died {ATTEMPTS} times on the same task: {reason}")
+
+
+def storage_failed(error: OSError) -> RunError:
+    """A task that could not read: other than most exceptions these quote paths, not documents."""
+    told = f": {error.strerror}: {error.filename}" if isinstance(error.filename, str) else ""
+    return RunError(f"a task failed: {where_raised(error)}{told}")
 
 
 def stood_still(engine: str, seconds: float) -> RunError:

@@ -12,7 +12,12 @@ import psutil
 from corpusmill import storage
 from corpusmill.errors import RunError
 from corpusmill.isolation import Child, ChildDied, ChildError
-from corpusmill.pipelines.engines.engine import ATTEMPTS, ExchangeTask, worker_died
+from corpusmill.pipelines.engines.engine import (
+    ATTEMPTS,
+    ExchangeTask,
+    storage_failed,
+    worker_died,
+)
 from corpusmill.pipelines.engines.shuffle import bring_together, cut
 
 STOPPED_SECONDS = 60.0
@@ -130,7 +135,10 @@ def _end_stopped(children: Sequence[Child], since: dict[int, float]) -> None:
 
 def _timed(task: Callable[[Any], Any], item: Any) -> tuple[Any, float]:
     started = time.process_time()
-    return task(item), time.process_time() - started
+    try:
+        return task(item), time.process_time() - started
+    except OSError as error:
+        raise storage_failed(error) from None
 
 
 @dataclass(frozen=True, kw_only=True)
