@@ -41,6 +41,8 @@ class Losses:
     validation: Series
     sources: dict[str, dict[str, float | None]]
     """Of the newest evaluation: {source: {loss, bits_per_byte}}."""
+    classes: dict[str, dict[str, float | None]]
+    """The same by class of the mixture, where these are not the sources."""
     bits_per_byte: float | None
     """Of the newest evaluation, all sources together."""
     unread_lines: int
@@ -126,18 +128,22 @@ def losses_of(rows: Iterable[dict[str, Any]], unread: int) -> Losses:
         if (loss := finite(row.get("validation_loss"))) is not None:
             validation[row["step"]] = loss
             newest = row
-    sources = newest.get("sources")
     return Losses(
         training=sorted(training.items()),
         validation=sorted(validation.items()),
-        sources={
-            source: {name: finite(found.get(name)) for name in ("loss", "bits_per_byte")}
-            for source, found in (sources.items() if isinstance(sources, dict) else ())
-            if isinstance(found, dict)
-        },
+        sources=_measured(newest.get("sources")),
+        classes=_measured(newest.get("classes")),
         bits_per_byte=finite(newest.get("validation_bits_per_byte")),
         unread_lines=unread,
     )
+
+
+def _measured(parts: object) -> dict[str, dict[str, float | None]]:
+    return {
+        part: {name: finite(found.get(name)) for name in ("loss", "bits_per_byte")}
+        for part, found in (parts.items() if isinstance(parts, dict) else ())
+        if isinstance(found, dict)
+    }
 
 
 def finite(value: object) -> float | None:

@@ -13,6 +13,7 @@ from corpusmill.document import INGEST_SCORE
 from corpusmill.errors import RunError
 from corpusmill.pipelines.ledger import RunRecord, StageRecord
 from corpusmill.report.lookup import INGEST_AREA, INGEST_BYTES, applies, kinds, part_tables
+from corpusmill.report.mixture import mixture_facts
 
 SAMPLES = 10
 """Documents that are shown for each stage and reason: those with the smallest ids. Ids are hashes
@@ -157,7 +158,8 @@ def read_manifest(folder: str) -> dict[str, Any] | None:
     """What manifest.json says of a folder of shards, for people; None when there is none.
 
     {splits: {name: {documents, tokens, text_bytes}}, tokens: {source: {split: n}}, tokenizer,
-    mixture, shards: [{name, split, rows, tokens, bytes}]}. Checksums are `verify`'s concern.
+    mixture (`mixture_facts`), shards: [{name, split, rows, tokens, bytes}]}. Checksums are
+    `verify`'s concern.
     """
     path = storage.join(folder, "manifest.json")
     if not storage.exists(path):
@@ -181,7 +183,7 @@ def read_manifest(folder: str) -> dict[str, Any] | None:
                 "vocab_size": int(plain["tokenizer"]["vocab_size"]),
                 "dtype": str(plain["tokenizer"]["dtype"]),
             },
-            "mixture": _mixture(plain["mixture"]),
+            "mixture": mixture_facts(plain),
             "shards": [
                 {key: str(shard[key]) for key in ("name", "split")}
                 | {key: int(shard[key]) for key in ("rows", "tokens", "bytes")}
@@ -213,15 +215,6 @@ def read_fertility(folder: str) -> list[dict[str, Any]]:
         ]
     except (KeyError, TypeError, ValueError, OverflowError):
         raise RunError(f"{path} does not say what tokens cost") from None
-
-
-def _mixture(plain: dict[str, Any] | None) -> dict[str, Any] | None:
-    if plain is None:
-        return None
-    return {
-        "weights": {source: float(weight) for source, weight in plain["weights"].items()},
-        "max_repetitions": float(plain["max_repetitions"]),
-    }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -348,9 +348,28 @@ def _shards_view(data: dict[str, Any]) -> "list[RenderableType]":
         ),
     ]
     if data["mixture"] is not None:
-        weights = data["mixture"]["weights"].items()
-        named = ", ".join(f"{source} {amount(weight)}" for source, weight in weights)
-        views.append(plain(f"mixture: {named}"))
+        views += _mixture_view(data["mixture"])
+    return views
+
+
+def _mixture_view(facts: dict[str, Any]) -> "list[RenderableType]":
+    """The mixture of `mixture_facts`."""
+    table = make_table(
+        f"Mixture by {facts['by']}, over {facts['delivered']:,} tokens",
+        {"class": False, "tokens": True}
+        | dict.fromkeys(("natural", "asked", "delivered", "epochs"), True),
+    )
+    for row in facts["classes"]:
+        shares = (f"{100 * row[name]:.3g} %" for name in ("natural", "asked", "delivered"))
+        table.add_row(plain(row["name"]), amount(row["tokens"]), *shares, f"{row['epochs']:.3g}")
+    views: list[RenderableType] = [table]
+    if facts["until"] is not None:
+        views.append(
+            plain(
+                f"from token {facts['until']:,} on a class has given all that its budget or "
+                f"max_repetitions {facts['max_repetitions']:g} permits: the others take its turns"
+            )
+        )
     return views
 
 
