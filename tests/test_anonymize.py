@@ -235,6 +235,7 @@ def test_libraries_are_loaded_only_where_a_setting_asks_for_them() -> None:
         "from corpusmill.stages.anonymize import Anonymize\n"
         "stage = Anonymize()\n"
         "stage.check()\n"
+        "assert 'corpusmill.privacy.recognizers' not in sys.modules\n"
         "rows = [{'id': '0' * 32, 'text': 'jane@corp.com', 'source': 's', 'kind': 'web',"
         " 'uri': 'u', 'metadata': {}}]\n"
         "documents = documents_from_rows(rows, document_schema(stage.score_fields()))\n"

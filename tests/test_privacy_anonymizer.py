@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from corpusmill.privacy import identities
-from corpusmill.privacy.anonymizer import Anonymizer, Method, Treated, Unsettled, resolve_overlaps
+from corpusmill.privacy.anonymizer import Anonymizer, Treated, Unsettled, resolve_overlaps
 from corpusmill.privacy.checks import digits_of, luhn_digit
-from corpusmill.privacy.entities import ENTITIES
+from corpusmill.privacy.entities import ENTITIES, Method
 from corpusmill.privacy.finding import Finding
 from corpusmill.privacy.national import make, valid, write
 from corpusmill.privacy.national_numbers import NATIONAL_NUMBERS

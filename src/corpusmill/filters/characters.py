@@ -69,27 +69,25 @@ _UNSPACED_RANGES = (
 )
 
 
-def _flags(character: str) -> int:
-    category = unicodedata.category(character)
-    flags = {"L": LETTER, "N": NUMBER, "M": MARK, "P": PUNCTUATION | SYMBOL, "S": SYMBOL}.get(
-        category[0], 0
-    )
-    if category in ("Lu", "Lt"):
-        flags |= UPPER
-    elif category == "Ll":
-        flags |= LOWER
-    elif category == "So":
-        flags |= ICON | OPENS | CLOSES
-    if character.isspace():
-        flags |= SPACE
-    return flags
+_FLAGS_OF_CATEGORY = {
+    **dict.fromkeys(("Lu", "Lt"), LETTER | UPPER),
+    "Ll": LETTER | LOWER,
+    **dict.fromkeys(("Lm", "Lo"), LETTER),
+    **dict.fromkeys(("Nd", "Nl", "No"), NUMBER),
+    **dict.fromkeys(("Mn", "Mc", "Me"), MARK),
+    **dict.fromkeys(("Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po"), PUNCTUATION | SYMBOL),
+    **dict.fromkeys(("Sm", "Sc", "Sk"), SYMBOL),
+    "So": SYMBOL | ICON | OPENS | CLOSES,
+}
 
 
 @functools.cache
 def character_flags() -> npt.NDArray[np.uint16]:
-    """Flags of each code point below TABLE_SIZE; made once, in a third of a second."""
-    characters = map(chr, range(TABLE_SIZE))
-    flags = np.fromiter(map(_flags, characters), np.uint16, TABLE_SIZE)
+    """Flags of each code point below TABLE_SIZE."""
+    characters = "".join(map(chr, range(TABLE_SIZE)))
+    categories = map(unicodedata.category, characters)
+    flags = np.array([_FLAGS_OF_CATEGORY.get(category, 0) for category in categories], np.uint16)
+    flags[list(map(str.isspace, characters))] |= np.uint16(SPACE)
     for characters_of, flag in (
         (TERMINALS, TERMINAL),
         (REFERENCE_SYMBOLS, REFERENCE_SYMBOL | SYMBOL),

@@ -42,6 +42,11 @@ _SHARED = (
 )
 """Letters of these names are signs that texts of any script use."""
 _NO_LETTER = 255
+_INDEX = {
+    **{name: SCRIPTS.index(code) for name, code in _CODES.items()},
+    **dict.fromkeys(_SHARED.split(), _NO_LETTER),
+}
+_OTHER = SCRIPTS.index(OTHER)
 
 
 def _script(character: str) -> int:
@@ -50,9 +55,7 @@ def _script(character: str) -> int:
     first, _, rest = unicodedata.name(character, "").partition(" ")
     if first in _WIDTHS:
         first = rest.partition(" ")[0]
-    if first in _SHARED.split():
-        return _NO_LETTER
-    return SCRIPTS.index(_CODES.get(first, OTHER))
+    return _INDEX.get(first, _OTHER)
 
 
 @functools.cache

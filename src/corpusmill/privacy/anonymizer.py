@@ -3,12 +3,12 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpusmill.privacy.entities import precedence
+from corpusmill.privacy.entities import Method, precedence
 from corpusmill.privacy.finding import Finding, Span
 from corpusmill.privacy.pseudonyms import (
     fictitious,
@@ -17,8 +17,6 @@ from corpusmill.privacy.pseudonyms import (
     pseudonym,
     value_hash,
 )
-
-Method = Literal["mask", "pseudonym", "drop", "keep"]
 
 Find = Callable[[pa.Array, Sequence[int]], list[list[Finding]]]
 """Given some texts of a batch and their rows in it: what is found in each; it may overlap."""

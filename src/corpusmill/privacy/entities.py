@@ -1,6 +1,9 @@
-"""Which identifiers can be looked for, and which of two overlapping ones counts."""
+"""Which identifiers can be looked for, what can be done about them, and which of two overlapping
+ones counts."""
 
+import importlib.util
 from collections.abc import Iterable
+from typing import Literal
 
 from corpusmill.errors import UsageError, one_of
 from corpusmill.privacy.finding import Finding
@@ -43,6 +46,9 @@ one (`precedence`)."""
 NEEDS_A_MODEL = ("PERSON", "LOCATION", "NRP", "ORGANIZATION", "GPE", "DATE_TIME")
 """Presidio's entities that only a named-entity model finds."""
 
+Method = Literal["mask", "pseudonym", "drop", "keep"]
+"""What can be done about an identifier (`anonymizer.Anonymizer`)."""
+
 _RANK = {entity: number for number, entity in enumerate(ENTITIES)}
 
 
@@ -67,3 +73,10 @@ def check_entities(entities: Iterable[str]) -> None:
             )
         if entity not in ENTITIES:
             raise UsageError(f"entities: {one_of(entity, ENTITIES)}")
+
+
+def check_installed() -> None:
+    """Raise UsageError when a library that patterns need is absent; imports nothing."""
+    for module in ("phonenumbers", "tldextract"):
+        if importlib.util.find_spec(module) is None:
+            raise UsageError(f"anonymize needs {module}: pip install 'corpusmill[models]'")

@@ -5,7 +5,6 @@ words are compiled into one automaton (corpusmill.privacy.candidates), so that o
 costs nothing where it has no candidate. Nothing is contacted.
 """
 
-import importlib.util
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -13,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 
 from corpusmill.document import text_buffers
-from corpusmill.errors import UsageError
 from corpusmill.privacy.candidates import (
     FIRST_LITERAL,
     Automaton,
@@ -24,7 +22,7 @@ from corpusmill.privacy.candidates import (
     find_candidates,
 )
 from corpusmill.privacy.columns import COLUMN_NAMES, written_out
-from corpusmill.privacy.entities import ENTITIES, check_entities
+from corpusmill.privacy.entities import ENTITIES, check_entities, check_installed
 from corpusmill.privacy.finding import Finding
 from corpusmill.privacy.patterns import (
     announced,
@@ -49,13 +47,6 @@ RECOGNIZERS: tuple[Recognizer, ...] = (
     *places.RECOGNIZERS,
 )
 """All recognizers of patterns."""
-
-
-def check_installed() -> None:
-    """Raise UsageError when a needed library is absent; imports nothing."""
-    for module in ("phonenumbers", "tldextract"):
-        if importlib.util.find_spec(module) is None:
-            raise UsageError(f"anonymize needs {module}: pip install 'corpusmill[models]'")
 
 
 class Scanner:

@@ -14,18 +14,24 @@ from pydantic import Field
 
 from corpusmill.document import KINDS, id_fraction, metadata_entries, with_column, with_scores
 from corpusmill.errors import UsageError, one_of
-from corpusmill.privacy.anonymizer import Anonymizer, Method, Treated
-from corpusmill.privacy.entities import ENTITIES, NEEDS_A_MODEL, check_entities
+from corpusmill.privacy.entities import (
+    ENTITIES,
+    NEEDS_A_MODEL,
+    Method,
+    check_entities,
+    check_installed,
+)
 from corpusmill.privacy.finding import PLAUSIBLE, Finding
 from corpusmill.privacy.keys import load_key
 from corpusmill.privacy.ner_spacy import MODELS
 from corpusmill.privacy.presidio import presidio_recognizers
-from corpusmill.privacy.recognizers import Scanner, check_installed
 from corpusmill.stage import Apply, Names, NarrowStage, Outcome, Stage, Verdicts
 from corpusmill.stages.anonymize_ledger import judge
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # patterns take half a CPU-second to compile
+    from corpusmill.privacy.anonymizer import Anonymizer, Treated
     from corpusmill.privacy.ner import NameFinder, NameSettings
+    from corpusmill.privacy.recognizers import Scanner
 
 METADATA_KEYS = frozenset(("title", "author", "authors", "editor", "description", "date"))
 """Some that readers of documents write."""
@@ -203,6 +209,8 @@ class Anonymize(NarrowStage):
 
     def open(self) -> Apply:
         """Load key and recognizers (1 to 5 s); models are loaded when they are first needed."""
+        from corpusmill.privacy.anonymizer import Anonymizer
+
         key = None if self.key is None else load_key(self.key)
         anonymizer = Anonymizer(self.method, key, self.methods)
         scanner = self._scanner()
@@ -213,7 +221,9 @@ class Anonymize(NarrowStage):
             finder = NameFinder(self._names())
         return lambda batch: self._apply(batch, anonymizer, scanner, finder)
 
-    def _scanner(self) -> Scanner:
+    def _scanner(self) -> "Scanner":
+        from corpusmill.privacy.recognizers import Scanner
+
         return Scanner(self.entities, presidio=self._presidio())
 
     def _presidio(self) -> tuple[str, ...]:
@@ -229,8 +239,8 @@ class Anonymize(NarrowStage):
     def _apply(
         self,
         batch: pa.RecordBatch,
-        anonymizer: Anonymizer,
-        scanner: Scanner,
+        anonymizer: "Anonymizer",
+        scanner: "Scanner",
         finder: "NameFinder | None",
     ) -> Outcome:
         treated: dict[int, list[tuple[str, Treated]]] = {}

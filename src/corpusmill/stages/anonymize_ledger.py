@@ -3,16 +3,18 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from corpusmill.privacy.anonymizer import Treated
 from corpusmill.stage import Action, Verdicts
+
+if TYPE_CHECKING:
+    from corpusmill.privacy.anonymizer import Treated
 
 MOST_SPANS = 50
 """Findings of one document that the ledger lists; the others are counted."""
 
 
-def judge(document: str, treated: Sequence[tuple[str, Treated]], verdicts: Verdicts) -> None:
+def judge(document: str, treated: "Sequence[tuple[str, Treated]]", verdicts: Verdicts) -> None:
     """The document's row in the ledger: dropped, changed, or only counted."""
     dropping = sum(one.method == "drop" for _, one in treated)
     replaced = sum(one.method != "keep" for _, one in treated)
@@ -25,7 +27,7 @@ def judge(document: str, treated: Sequence[tuple[str, Treated]], verdicts: Verdi
         verdicts.add(document, Action.CHANGED, "counted", len(treated), detail=detail)
 
 
-def _detail(treated: Sequence[tuple[str, Treated]]) -> Mapping[str, Any]:
+def _detail(treated: "Sequence[tuple[str, Treated]]") -> Mapping[str, Any]:
     """Counts of entities, and [field, entity, start, end, recognizer, score, hash] of the first
     findings; the hash is left out without a key."""
     spans = [
