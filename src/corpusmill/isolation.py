@@ -29,6 +29,9 @@ DEFAULT_CPU_SECONDS = 20
 """CPU seconds for one call of an isolated stage, besides those for the size of the batch
 (`NarrowStage.cpu_seconds_per_mb`); a document alone in its batch that needs more is quarantined."""
 
+ENDING_SECONDS = 30.0
+"""For a child whose connection has ended to end itself: its memory is given back, or dumped."""
+
 OPEN_ATTEMPTS = 3
 """How often a child that ends while it loads its stage is started again."""
 
@@ -95,8 +98,12 @@ class Child:
             raise
 
     def cause_of_death(self) -> str:
-        """Why the process ended, as a reason for a ledger."""
-        code = self.process.wait()
+        """Why the process ended, as a reason for a ledger. One that lives on, mute, is ended."""
+        try:
+            code = self.process.wait(ENDING_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
         if code == -signal.SIGXCPU:
             return "cpu_limit"
         if code < 0:
