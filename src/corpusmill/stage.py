@@ -156,6 +156,12 @@ class Stage(BaseModel):
         """Setting -> the sources that it names: the recipe must have them."""
         return {"sources": getattr(self, "sources", ())}
 
+    def derives(self, seed: int) -> str:
+        """What the ids of new documents are made of, besides those of their originals; nothing for
+        a stage that adds none. No two stages of a recipe may have the same. `seed` is the recipe's.
+        """
+        return ""
+
     def facts(self) -> list[str]:
         """What follows from the settings and is worth telling in a plan, a line each."""
         return []

@@ -88,14 +88,23 @@ class Recipe(BaseModel):
         for number, stage in enumerate(self.stages):
             for score in stage.needed_scores():
                 if score not in scores:
+                    setting = "quality" if stage.name == "augment" else "keep"
                     raise ValueError(
-                        f"stages[{number}].{stage.name}.keep: of the scores that earlier stages "
-                        f"set, {one_of(score, scores)}"
+                        f"stages[{number}].{stage.name}.{setting}: of the scores that earlier "
+                        f"stages set, {one_of(score, scores)}"
                     )
-            by_language = getattr(stage, "scope", "") == "language"
-            if by_language and not any(s.name == "language" for s in self.stages[:number]):
+            for setting in ("scope", "rarity"):
+                by_language = getattr(stage, setting, "") == "language"
+                if by_language and not any(s.name == "language" for s in self.stages[:number]):
+                    raise ValueError(
+                        f"stages[{number}].{stage.name}.{setting}: no earlier stage identifies "
+                        "languages"
+                    )
+            made = stage.derives(self.seed)
+            if made and made in [s.derives(self.seed) for s in self.stages[:number]]:
                 raise ValueError(
-                    f"stages[{number}].{stage.name}.scope: no earlier stage identifies languages"
+                    f"stages[{number}].{stage.name}.seed: an earlier stage makes the same "
+                    "documents: give one of them another seed"
                 )
             scores |= set(stage.score_fields())
             for target in stage.for_:

@@ -84,7 +84,8 @@ def _one(text: str, key: str, noise: Noise, seed: int) -> Noisy:
     names = list(rates)
     while len(names) > noise.operations:
         del names[int(kernels.below(state, len(names)))]
-    codes: Codes = np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32)
+    # A copy: kernels are compiled for arrays that can be written to.
+    codes: Codes = np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32).copy()
     for name in names:
         codes = _changed(name, codes, noise, rates[name], state)
     return Noisy(codes.tobytes().decode("utf-32-le"), tuple(names))
