@@ -7,6 +7,7 @@ from typing import Any
 from corpusmill import storage
 from corpusmill.pipelines.ledger import RunRecord, load_run
 from corpusmill.report.contamination import contamination_summary
+from corpusmill.report.coverage import coverage
 from corpusmill.report.curve import loss_picture, read_losses
 from corpusmill.report.facts import (
     StageFacts,
@@ -20,6 +21,7 @@ from corpusmill.report.facts import (
 )
 from corpusmill.report.lookup import has_texts, read_texts, uri_mask
 from corpusmill.report.mixture import mixture_picture
+from corpusmill.report.representation import representation_facts, shown_representation
 from corpusmill.report.showing import (
     MASKING,
     WINDOW_CHARACTERS,
@@ -78,6 +80,8 @@ def report_facts(run: str, train: str | None = None) -> dict[str, Any]:
         "samples": _samples(run, record, stages),
         "has_texts": has_texts(run),
         "languages": languages(run, record),
+        "coverage": coverage(run, record),
+        "representation": shown_representation(representation_facts(run, record)),
         "manifest": manifest,
         "mixture_picture": None if mixture is None else mixture_picture(mixture),
         "fertility": read_fertility(storage.join(run, "shards")),
