@@ -32,7 +32,9 @@ def group_of(number: int) -> str:
     return sorted(SENTENCES)[number % 3]
 
 
-def finished_run(folder: Path, dropped: set[int], documents: int = 300, **settings: Any) -> str:
+def finished_run(
+    folder: Path, dropped: set[int], documents: int = 300, settings: dict[str, Any] | None = None
+) -> str:
     """A run with one stage that drops these documents and adds a derived one."""
     run = RunFolder(folder)
     run.ingest(
@@ -114,7 +116,7 @@ def test_a_few_documents_are_no_warning(tmp_path: Path) -> None:
 
 
 def test_a_stage_for_other_sources_counts_nothing(tmp_path: Path) -> None:
-    run = finished_run(tmp_path, set(), **{"for": ["book"]})
+    run = finished_run(tmp_path, set(), settings={"for": ["book"]})
     assert rows_of(run, "01-planted") == {}
     assert rows_of(run, "all stages")["Muslims"]["ratio"] == 1
 
