@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.shard_folders import small_vocabulary, token_documents, write_folder
@@ -19,6 +20,7 @@ from tests.verbs_fixture import PlainVerbs, write_parts
 
 from corpusmill import storage
 from corpusmill.errors import RunError, UsageError
+from corpusmill.pretrain.config import Settings
 from corpusmill.report.mixture import mixture_facts, mixture_picture
 from corpusmill.stage import Part
 from corpusmill.stages import tokenize
@@ -29,6 +31,7 @@ from corpusmill.tokenize.forget import forget_in_shards
 from corpusmill.tokenize.manifest import (
     Manifest,
     Mixture,
+    MixturePhase,
     _checksum,
     read_manifest,
     training_tokens,
@@ -328,6 +331,126 @@ def test_a_class_that_was_changed_in_a_manifest_is_found(tmp_path: Path) -> None
     storage.write_json(str(path), content)
     with pytest.raises(RunError, match="do not say what the mixture is by"):
         read_manifest(str(tmp_path / "shards"))
+
+
+@pytest.mark.parametrize(
+    ("mixed", "packing", "recorded"),
+    [
+        (False, "concatenate", "bd09ece1661108c4e85808938428e934"),
+        (False, "best_fit", "df6beaf5f230e349c577a369ebadd17a"),
+        (True, "concatenate", "a5fa3534658dd63f7c5a8323213f9509"),
+        (True, "best_fit", "061ddb0b4f3f8e394c1130bee008f3fb"),
+    ],
+)
+def test_shards_of_the_plain_form_are_written_and_read_as_they_were_before_there_were_classes(
+    mixed: bool, packing: Packing, recorded: str, tmp_path: Path
+) -> None:
+    lengths = {"a": [37, 5, 300, 11, 64], "b": [3, 200, 17, 90], "c": [41] * 9}
+    phase = MixturePhase(tokens=160, weights={"b": 1})
+    weights = {"a": 0.5, "b": 0.3, "c": 0.2}
+    mixture = Mixture(weights=weights, max_repetitions=2, budgets={"c": 200}, curriculum=(phase,))
+    table = token_documents(lengths, small_vocabulary())
+    write_folder(
+        tmp_path,
+        {"train": table},
+        small_vocabulary(),
+        shard_tokens=300,
+        mixture=mixture if mixed else None,
+    )
+    content = json.loads((tmp_path / "manifest.json").read_text())
+    fields = ["name", "split", "rows", "tokens", "text_bytes", "bytes", "xxh3", "runs"]
+    assert all(list(shard) == fields for shard in content["shards"])
+    if mixed:
+        assert list(content["mixture"]) == ["weights", "max_repetitions", "budgets", "curriculum"]
+    digest = xxhash.xxh3_128()
+    batches = TokenBatches(str(tmp_path), context=16, batch=4, packing=packing, documents=True)
+    for step in range(1, 101):
+        inputs, targets, numbers = batches.batch(step)
+        assert numbers is not None
+        for array in (inputs, targets, numbers):
+            digest.update(array.tobytes())
+        spans = [[(s.id, s.first_token, s.tokens) for s in row] for row in batches.documents(step)]
+        digest.update(repr(spans).encode())
+    assert digest.hexdigest() == recorded
+
+
+# ---- the weights of the next round ----
+
+
+def write_training(folder: Path, rows: list[dict[str, Any]], mixture: Any) -> str:
+    """A training folder as far as a mixture reads it."""
+    record = {
+        "format": 3,
+        "settings": Settings().model_dump(mode="json"),
+        "shards": "gone",
+        "shards_xxh3": "0",
+        "tokenizer": "0",
+        "mixture": mixture,
+        "start": None,
+    }
+    storage.write_json(str(folder / "train.json"), record)
+    lines = (json.dumps(row) + "\n" for row in rows)
+    (folder / "metrics.jsonl").write_text("".join(lines))
+    return str(folder)
+
+
+def evaluated(step: int, **parts: dict[str, float]) -> dict[str, Any]:
+    measured = {
+        part: {name: {"loss": 5.0, "bits_per_byte": bits} for name, bits in each.items()}
+        for part, each in parts.items()
+    }
+    whole = {"validation_loss": 5.0, "validation_bits_per_byte": 2.0}
+    return {"step": step, **whole, **measured}
+
+
+def test_the_next_round_has_the_weights_of_the_last_times_perplexity_within_bounds(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        evaluated(1, sources={"a": 9.0}, classes={"de": 1.0, "en": 7.0}),
+        evaluated(2, sources={"a": 1.0}, classes={"de": 3.0, "en": 2.0}),
+    ]
+    mixture = {"by": "language", "weights": {"de": 2, "en": 8}}
+    train = write_training(tmp_path, rows, mixture)
+    mix = Mix(by="language", rebalance=train, boost=10)
+    mix.check()
+    assert mix.mixture({"de": 200, "en": 800}).weights == pytest.approx({"de": 1 / 3, "en": 2 / 3})
+    # on other documents it is what the training had, and not what there is, that is multiplied
+    assert mix.mixture({"de": 100, "en": 900}).weights == pytest.approx({"de": 1 / 3, "en": 2 / 3})
+    held = Mix(by="language", rebalance=train, boost=1.5)
+    assert held.mixture({"de": 100, "en": 900}).weights == pytest.approx({"de": 0.15, "en": 0.85})
+    # a class that was not measured, and had no weight, stays as it is
+    three = mix.mixture({"de": 160, "en": 640, "fr": 200}).weights
+    assert three["fr"] == pytest.approx(0.2 * 2**2.2 / (0.16 * 8 + 0.64 * 4 + 0.2 * 2**2.2))
+
+
+def test_a_training_without_a_mixture_is_judged_by_source(tmp_path: Path) -> None:
+    train = write_training(tmp_path, [evaluated(1, sources={"a": 1.0, "b": 2.0})], None)
+    mix = Mix(rebalance=train)
+    assert mix.mixture({"a": 500, "b": 500}).weights == pytest.approx({"a": 1 / 3, "b": 2 / 3})
+    assert [Path(p).name for p in mix.content_files()["rebalance"]] == [
+        "train.json",
+        "metrics.jsonl",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "by", "message"),
+    [
+        ([], "source", "has no evaluation by source yet"),
+        ([{"step": 1, "loss": 3.0, "mfu": None, "peak_memory_bytes": 1}], "source", "no eval"),
+        ([evaluated(1, sources={"a": -1.0})], "source", "no evaluation"),
+        ([evaluated(1, sources={"a": 1.0})], "kind", "was evaluated by source, not by kind"),
+    ],
+)
+def test_a_training_that_says_nothing_of_the_classes_is_refused(
+    rows: list[dict[str, Any]], by: str, message: str, tmp_path: Path
+) -> None:
+    train = write_training(tmp_path, rows, None)
+    with pytest.raises(UsageError, match=message):
+        Mix(by=by, rebalance=train).check()
+    with pytest.raises(UsageError, match="is no training folder"):
+        Mix(by=by, rebalance=str(tmp_path / "none")).check()
 
 
 # ---- what training gets ----
