@@ -35,7 +35,7 @@ ROW = {
     "metadata": {"title": "Flour"},
     "scores": {"fluency": 0.5},
 }
-NOISE = {"noise": {"typing": 0.1}}
+NOISE: dict[str, Any] = {"noise": {"typing": 0.1}}
 
 
 def rows(*texts: str, **columns: Sequence[object]) -> list[dict[str, Any]]:
@@ -67,7 +67,7 @@ def added(stage: NarrowStage, parts: Sequence[Part], batch_rows: int = 5) -> lis
 
 
 def augmented(
-    work: Path, documents: Sequence[dict[str, Any]], parts: int = 2, **given_settings: object
+    work: Path, documents: Sequence[dict[str, Any]], parts: int = 2, **given_settings: Any
 ) -> list[dict[str, Any]]:
     """What is added to these documents."""
     written = write_parts(work, [documents[i::parts] for i in range(parts)], scores=["fluency"])
@@ -134,7 +134,7 @@ def test_only_documents_in_a_language_that_is_translated_are_chosen(tmp_path: Pa
 def test_code_is_augmented_only_where_for_is_given(tmp_path: Path) -> None:
     documents = rows(ENGLISH, kind=["code"])
     assert augmented(tmp_path, documents, **NOISE, share=1) == []
-    assert len(augmented(tmp_path, documents, **NOISE, share=1, **{"for": ["code"]})) == 1
+    assert len(augmented(tmp_path, documents, **NOISE, share=1, for_=["code"])) == 1
 
 
 def test_a_range_of_a_score_chooses(tmp_path: Path) -> None:
@@ -202,9 +202,9 @@ def topics(counts: dict[str | None, int]) -> list[dict[str, Any]]:
 def test_a_budget_of_documents_is_spent_to_the_last_on_the_rarest_first(tmp_path: Path) -> None:
     documents = topics({"common": 60, "rare": 5, "some": 20, None: 3})
     topic = {row["id"]: row["metadata"].get("topic") for row in documents}
-    noise = {"noise": dict.fromkeys(OPERATIONS, 0) | {"homoglyphs": 1}}
+    noise: dict[str, Any] = {"noise": dict.fromkeys(OPERATIONS, 0) | {"homoglyphs": 1}}
 
-    def spent(budget: int, **more: object) -> dict[str | None, int]:
+    def spent(budget: int, **more: Any) -> dict[str | None, int]:
         made = augmented(
             tmp_path,
             documents,

@@ -28,21 +28,29 @@ from corpusmill.stages.duplicate_index import (
     check_settings,
     index_state,
     open_index,
+    publish,
 )
+from corpusmill.stages.duplicate_populations import choose
 from corpusmill.stages.duplicate_search import Comparison, DuplicateSearch
 from corpusmill.stages.keep_rules import LONGEST, NEWEST, SCORE, SOURCE, KeepOrder
+from corpusmill.stages.scorers.scoped_verbs import ScopedVerbs
 from corpusmill.stages.signature_files import CORPUS, LANGUAGE, METADATA, Scheme
+from corpusmill.stages.verdicts import JoinVerdicts
+
+INDEX_VERSION = 2
+"""Of what an index holds: raised when signatures come to be made otherwise."""
 
 
 class Deduplicate(GlobalStage):
     """Keep one of each set of documents with the same, or nearly the same, words.
 
     Texts with fewer words than a shingle are compared whole, and texts without any word byte by
-    byte. Case, punctuation and layout do not count.
+    byte. Case, punctuation and layout do not count. Documents that `augment` has derived go with
+    their originals, and are compared with each other only.
     """
 
     name = "deduplicate"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     path_settings: ClassVar[tuple[str, ...]] = ("index",)
     outside_settings: ClassVar[tuple[str, ...]] = ("index",)
 
@@ -169,7 +177,7 @@ class Deduplicate(GlobalStage):
             "bins": BINS,
             "scheme": self.scheme,
             "scope": self.scope,
-            "version": self.version,
+            "version": INDEX_VERSION,
         }
 
     def prepare(self, verbs: Verbs, parts: Sequence[Part]) -> NarrowStage:
@@ -183,7 +191,7 @@ class Deduplicate(GlobalStage):
             keep=KeepOrder(rules=self.keep, sources=self.sources),
         )
         with self._opened(verbs) as index:
-            return DuplicateSearch(comparison, verbs, parts, index).verdicts()
+            return find_duplicates(comparison, verbs, parts, index)
 
     @contextlib.contextmanager
     def _opened(self, verbs: Verbs) -> Iterator[Index | None]:
@@ -195,3 +203,45 @@ class Deduplicate(GlobalStage):
             yield open_index(
                 self.index, self.index_settings(), verbs.run, verbs.fingerprint, verbs.outside
             )
+
+
+def find_duplicates(
+    comparison: Comparison, verbs: Verbs, parts: Sequence[Part], index: Index | None
+) -> JoinVerdicts:
+    """The verdicts on all documents: first on originals, as if there were no others, then on
+    derived ones whose original stays, among themselves; the others go with their original.
+
+    So no document goes for a derived one but those that were derived, too, and none of these for
+    one that goes itself.
+    """
+    parts = [part for part in parts if part.rows]
+    originals = DuplicateSearch(comparison, verbs, choose(verbs, parts), index)
+    found = originals.verdicts()
+    searches = [originals]
+    rest = {some.part.number: some.part.rows - some.size for some in originals.populations}
+    several = [part for part in parts if rest.get(part.number, part.rows)]
+    if several:
+        scoped = ScopedVerbs(verbs, storage.join(verbs.work, "derived"))
+        populations = choose(scoped, several, found)
+        searches.append(DuplicateSearch(comparison, scoped, populations, index, originals))
+        more = searches[1].verdicts().runs
+        runs = {part: found.runs.get(part, ()) + more.get(part, ()) for part in found.runs | more}
+        found = JoinVerdicts(runs=dict(sorted(runs.items())))
+    if index is not None:
+        remember(index, verbs, searches)
+    return found
+
+
+def remember(index: Index, verbs: Verbs, searches: Sequence[DuplicateSearch]) -> None:
+    """Make what the searches have stored a generation of the index, if the run has none there."""
+    own = index.own(verbs.run)
+    if own is None:
+        places = sum(search.places for search in searches)
+        receipts = [receipt for search in searches for receipt in search.receipts]
+        publish(index, verbs.run, verbs.fingerprint, places, receipts)
+    elif own.revision:
+        verbs.note(
+            f"deduplicate: documents of this run were taken out of the index since, and stay "
+            f"out: `corpusmill index {index.path} --forget {verbs.run}` and another "
+            "run of the stage put them back"
+        )

@@ -10,7 +10,7 @@ read a slot at a time.
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +22,9 @@ from corpusmill.filters.banding import Banding
 from corpusmill.filters.clusters import BUCKET, least_equal
 from corpusmill.filters.shingles import Shingling
 from corpusmill.filters.signatures import similarity
-from corpusmill.stage import Action, Part, Rows, Verbs
-from corpusmill.stages.duplicate_index import Index, publish
+from corpusmill.stage import Action, Rows, Verbs
+from corpusmill.stages.duplicate_index import Index
+from corpusmill.stages.duplicate_populations import Population
 from corpusmill.stages.index_pieces import (
     StoreTask,
     UnpackTask,
@@ -67,20 +68,40 @@ class Comparison:
 
 
 class DuplicateSearch:
-    """One run of the stage. Indexed pieces have the first numbers, indexed documents the first
+    """One search of the stage, through originals or through derived documents. What is written
+    here of documents is about those; `original` is used for a document that is no exact copy.
+
+    Indexed pieces have the first numbers, indexed documents the first
     places; `first` and `first_place` are where the new ones begin. Arrays over documents count new
     ones from 0."""
 
     def __init__(
-        self, comparison: Comparison, verbs: Verbs, parts: Sequence[Part], index: Index | None
+        self,
+        comparison: Comparison,
+        verbs: Verbs,
+        populations: Sequence[Population],
+        index: Index | None,
+        after: "DuplicateSearch | None" = None,
     ) -> None:
+        """`after` is the search through originals, for that through derived documents."""
         self.comparison = comparison
         self.verbs = verbs
-        self.parts = [part for part in parts if part.rows]
+        self.populations = [population for population in populations if population.size]
+        self.parts = [replace(some.part, rows=some.size) for some in self.populations]
         self.index = index
+        self.is_second = after is not None
         before = index.before(verbs.run) if index else ()
         self.indexed = [piece for generation in before for piece in generation.pieces]
         self.first_place = before[-1].first_place + before[-1].places if before else 0
+        self.first_stored = 0
+        """The number of its first piece in a generation of the index."""
+        if after is not None:
+            self.first_place += after.places
+            self.first_stored = len(after.parts)
+        self.places = 0
+        """Originals that it has put in order; known when it is done."""
+        self.receipts: list[str] = []
+        """Of the pieces that are to be put into the index."""
         rows = [piece.documents for piece in self.indexed] + [part.rows for part in self.parts]
         firsts = [int(number) for number in np.cumsum([0, *rows])]
         self.folder = storage.join(verbs.work, "pieces")
@@ -105,15 +126,9 @@ class DuplicateSearch:
             )
         fates_file = storage.join(self.verbs.work, "fates.arrow")
         storage.write_ipc(fates_file, fates.table(place))
-        own = self.index.own(self.verbs.run) if self.index is not None else None
-        if self.index is not None and own is None:
-            self._remember(self.index, fates_file, len(removals.keeper))
-        elif self.index is not None and own is not None and own.revision:
-            self.verbs.note(
-                f"deduplicate: documents of this run were taken out of the index since, and stay "
-                f"out: `corpusmill index {self.index.path} --forget {self.verbs.run}` and another "
-                "run of the stage put them back"
-            )
+        self.places = len(removals.keeper)
+        if self.index is not None and self.index.own(self.verbs.run) is None:
+            self._store(self.index, fates_file)
         return self._joined(fates, fates_file)
 
     def _measure(self) -> None:
@@ -128,8 +143,10 @@ class DuplicateSearch:
                 keep=self.comparison.keep,
                 scheme=self.comparison.scheme,
                 scope=self.comparison.scope,
+                rows=population.rows,
+                derived=self.is_second,
             )
-            for piece, part in zip(self.new, self.parts, strict=True)
+            for piece, part, population in zip(self.new, self.parts, self.populations, strict=True)
         ]
         self.verbs.each(measure, tasks)
         if self.indexed:
@@ -255,25 +272,25 @@ class DuplicateSearch:
         fates.keeper[copies] = np.where(follows, fates.keeper[of], place[of])
         fates.similarity[copies] = fates.similarity[of]  # NaN where the original is kept
 
-    def _remember(self, index: Index, fates: str, places: int) -> None:
-        """Put the new originals into the index."""
-        fingerprint = self.verbs.fingerprint
+    def _store(self, index: Index, fates: str) -> None:
+        """Write what the index is to know of the new originals."""
         tasks = [
             StoreTask(
                 index=index.path,
-                fingerprint=fingerprint,
+                fingerprint=self.verbs.fingerprint,
                 source=part.source,
                 folder=self.folder,
                 piece=piece,
                 first=self._slice(piece).start,
                 rows=part.rows,
                 fates=fates,
+                number=self.first_stored + piece,
                 receipt=storage.join(self.verbs.work, "stored", f"{piece:05d}.json"),
             )
             for piece, part in zip(self.new, self.parts, strict=True)
         ]
         self.verbs.each(store_piece, tasks)
-        publish(index, self.verbs.run, fingerprint, places, [task.receipt for task in tasks])
+        self.receipts = [task.receipt for task in tasks]
 
     def _joined(self, fates: "Fates", fates_file: str) -> JoinVerdicts:
         """The verdicts of each part, in a file."""

@@ -139,6 +139,8 @@ class StoreTask:
     """The row of its first document in `fates`."""
     rows: int
     fates: str
+    number: int
+    """Of the piece in the generation."""
     receipt: str
 
 
@@ -174,7 +176,9 @@ def store_piece(task: StoreTask) -> None:
             "stored": signatures.column("stored").take(signed.filter(holds)),
         }
     )
-    piece = write_files(task.index, task.fingerprint, task.piece, 0, task.source, documents, stored)
+    piece = write_files(
+        task.index, task.fingerprint, task.number, 0, task.source, documents, stored
+    )
     storage.write_json(task.receipt, asdict(piece))
 
 

@@ -33,6 +33,8 @@ Integers = npt.NDArray[np.int64]
 Scheme = Literal["sketch", "permutations"]
 
 _PRIME = np.uint64(0xD6E8FEB86659FD93)
+_DERIVED = xxhash.xxh3_64_intdigest(b"derived")
+"""Tells the keys of derived documents from those of others."""
 
 BATCH_ROWS = 512
 """Documents measured at a time."""
@@ -60,12 +62,19 @@ class MeasureTask:
     keep: KeepOrder
     scheme: Scheme
     scope: str
+    rows: str = ""
+    """A file with the rows that are looked at; all of them without one."""
+    derived: bool = False
+    """Whether these are derived documents, which are compared with each other only."""
 
 
 def measure(task: MeasureTask) -> None:
     """Read a part's texts and write the files of its piece."""
     wanted = ["id", "text", *scope_columns(task.scope), *task.keep.columns()]
-    documents = storage.read_parquet(task.part.path, list(dict.fromkeys(wanted))).combine_chunks()
+    documents = storage.read_parquet(task.part.path, list(dict.fromkeys(wanted)))
+    if task.rows:
+        documents = documents.take(storage.read_ipc(task.rows).column("row"))
+    documents = documents.combine_chunks()
     contents: list[pa.Table] = []
     signed: list[pa.Table] = []
     done = 0
@@ -74,7 +83,7 @@ def measure(task: MeasureTask) -> None:
         keys, bins = found.keys, found.bins
         if task.scheme == "permutations":
             keys, bins = permuted(batch.column("text"), task.shingling, task.banding)
-        salt = scope_salts(batch, task.scope)
+        salt = scope_salts(batch, task.scope) ^ np.uint64(_DERIVED if task.derived else 0)
         content = (found.content ^ salt[:, np.newaxis]).view(np.int64)
         number = np.arange(done, done + batch.num_rows) + task.first
         identity = {"content": content[:, 0], "other": content[:, 1], "id": number}
