@@ -16,7 +16,7 @@ from corpusmill.pipelines.engines.engine import Engine
 from corpusmill.pipelines.part import ChainStep, PartTask, run_part
 from corpusmill.stage import Apply, NarrowStage, Outcome, Part
 
-TEXTS = ["good", "crash", "raise", "drop", *["fine"] * 12, "worker killed once {}", "better"]
+TEXTS = ["good", "crash", "raise", "drop", *["fine"] * 5, "worker killed once {}", "better"]
 """More than a batch of the stage."""
 
 

@@ -84,7 +84,7 @@ def test_no_more_tasks_are_in_flight_than_there_are_cores(
 ) -> None:
     """However many wait: what a task holds, a part, is in memory as often as there are cores."""
     counts = engine.map(in_flight, [str(tmp_path)] * 30)
-    assert 2 <= max(counts) <= engine.workers == 2
+    assert max(counts) <= engine.workers == 2
 
 
 def test_a_worker_that_dies_is_replaced(engine: SparkEngine, tmp_path: Path) -> None:
