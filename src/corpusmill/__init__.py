@@ -2,7 +2,12 @@
 
 import hashlib
 import os
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from corpusmill.report.opened import OpenedRun
 
 __version__ = "0.1.0"
 
@@ -27,3 +32,14 @@ def _cache_kernels_by_source() -> None:
 
 
 _cache_kernels_by_source()
+
+
+def open_run(path: str) -> "OpenedRun":
+    """What the run in a folder holds, for notebooks: documents, ledger, scores and shards.
+
+    The one name that is given here and not by its module, which is imported when it is called: it
+    is what a notebook begins with. Raises UsageError for what is no run folder.
+    """
+    module: Any = import_module("corpusmill.report.opened")
+    opened: OpenedRun = module.OpenedRun(path)
+    return opened

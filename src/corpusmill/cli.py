@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from corpusmill import __version__
-from corpusmill.errors import MillError, UsageError
+from corpusmill.errors import MillError, RunError, UsageError
 
 if TYPE_CHECKING:
     from corpusmill.pipelines.ledger import RunRecord
@@ -334,6 +334,29 @@ def report(
     if facts["contamination"]:
         _show(contamination_view(facts["contamination"]))
     _print_places(_places(run, train))
+
+
+@app.command()
+def diff(
+    first: Annotated[str, typer.Argument(metavar="RUN_A", help="Folder of a run.")],
+    second: Annotated[str, typer.Argument(metavar="RUN_B", help="Folder of another.")],
+    as_json: AsJson = False,
+) -> None:
+    """Compare two runs: recipe, input, counts, documents and tokens."""
+    from corpusmill.report.comparison import diff_data, diff_view
+
+    _data(diff_data(first, second), diff_view, as_json)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Show what is installed, and what is missing for which feature; 1 if something is broken."""
+    from corpusmill.report.doctor import doctor_data, doctor_view
+
+    data = doctor_data()
+    _data(data, doctor_view, as_json)
+    if not data["healthy"]:
+        raise typer.Exit(RunError.exit_code)
 
 
 @app.command()

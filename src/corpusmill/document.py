@@ -1,5 +1,6 @@
 """What a document is: its Arrow schema, its identity, and its text as raw bytes for kernels."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -127,3 +128,13 @@ def one_chunk(column: pa.ChunkedArray) -> pa.Array:
     """A table's column as one array."""
     combined = column.combine_chunks()
     return combined if isinstance(combined, pa.Array) else combined.chunk(0)
+
+
+def without_maps(table: pa.Table) -> pa.Table:
+    """The table with metadata as JSON text: maps are read by few."""
+    metadata = [
+        json.dumps(dict(entries or ()), ensure_ascii=False)
+        for entries in table["metadata"].to_pylist()
+    ]
+    index = table.schema.get_field_index("metadata")
+    return table.set_column(index, "metadata", pa.array(metadata, pa.string()))

@@ -8,6 +8,7 @@ import pyarrow as pa
 import zstandard
 
 from corpusmill import storage
+from corpusmill.document import without_maps
 from corpusmill.errors import UsageError
 from corpusmill.pipelines.ledger import load_run
 from corpusmill.tokenize.export_folder import claim, finish
@@ -54,7 +55,7 @@ def _export_documents(run: str, to: str, folder: str) -> tuple[set[str], int]:
             name = f"{number:05d}.parquet"
             if to == "hf":
                 name = f"data/train-{number:05d}-of-{len(parts):05d}.parquet"
-            storage.write_parquet(storage.join(folder, name), _plain(table))
+            storage.write_parquet(storage.join(folder, name), without_maps(table))
         names.add(name)
     if to == "hf":
         storage.write_atomic(storage.join(folder, "README.md"), _card(load_run(run).name).encode())
@@ -77,16 +78,6 @@ def _clean(row: dict[str, Any]) -> dict[str, Any]:
     row["metadata"] = dict(row["metadata"] or ())
     row["scores"] = {name: s for name, s in (row["scores"] or {}).items() if s is not None}
     return {name: value for name, value in row.items() if value is not None}
-
-
-def _plain(table: pa.Table) -> pa.Table:
-    # Maps are read by few; JSON text by all.
-    metadata = [
-        json.dumps(dict(entries or ()), ensure_ascii=False)
-        for entries in table["metadata"].to_pylist()
-    ]
-    index = table.schema.get_field_index("metadata")
-    return table.set_column(index, "metadata", pa.array(metadata, pa.string()))
 
 
 def _card(name: str) -> str:

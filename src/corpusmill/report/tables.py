@@ -1,0 +1,60 @@
+"""A run's Parquet files as tables of DuckDB, on a disk or an object store."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from corpusmill import storage
+from corpusmill.errors import UsageError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+@contextmanager
+def database() -> Iterator["DuckDBPyConnection"]:
+    """An empty database that spills into a folder of its own and fetches nothing."""
+    try:
+        import duckdb
+    except ImportError:
+        raise UsageError(
+            "duckdb is not installed: pip install -c constraints.txt 'corpusmill[explore]'"
+        ) from None
+    with tempfile.TemporaryDirectory(prefix="corpusmill-duckdb-") as spilled:
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "temp_directory": spilled,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        with duckdb.connect(":memory:", config=settings) as connection:
+            yield connection
+
+
+def parquet_files(
+    connection: "DuckDBPyConnection",
+    run: str,
+    area: str,
+    columns: Sequence[str] = ("*",),
+    where: str = "",
+) -> str:
+    """SQL for all rows below an area of a run (`documents`, `ledger`, `stages/00-ingest`).
+
+    An area without files is an empty table of the columns, all strings.
+    """
+    folder = storage.join(run, area)
+    files = [path for path in _files(folder) if path.endswith(".parquet")]
+    names = ", ".join(columns)
+    if not files:
+        empty = ", ".join(f"NULL::VARCHAR AS {name}" for name in columns)
+        return f"(SELECT {empty} LIMIT 0)"
+    if not storage.is_local(run):
+        import fsspec
+
+        connection.register_filesystem(fsspec.url_to_fs(run)[0])
+    quoted = ", ".join("'" + path.replace("'", "''") + "'" for path in files)
+    return f"(SELECT {names} FROM read_parquet([{quoted}], union_by_name = true) {where})"
+
+
+def _files(folder: str) -> list[str]:
+    return storage.list_files(folder) if storage.exists(folder) else []
