@@ -1,10 +1,11 @@
 """What Airflow makes of the DAGs of the project, as JSON: runs in Airflow's own environment.
 
-    python tests/airflow_facts.py DAGS FOLDER
+    python tests/airflow_facts.py DAGS FOLDER [PACKAGES]
 
-DAGS is a folder of DAG files; FOLDER is empty and may be written to. Prints one object to standard
-output (Airflow's log goes to standard error): what is in the DAGs, and what single tasks did in
-situations that a whole run would take a minute to come to.
+DAGS is a folder of DAG files; FOLDER is empty and may be written to; PACKAGES holds s3fs, for an
+S3 server that the environment leads to. Prints one object to standard output (Airflow's log goes
+to standard error): what is in the DAGs, and what single tasks did in situations that a whole run
+would take a minute to come to.
 """
 
 import json
@@ -142,7 +143,30 @@ def situations(dags_folder: str, folder: Path) -> dict[str, Any]:
     return result
 
 
+def in_a_store(packages: str) -> dict[str, str]:
+    """What the sensor says of objects in S3, whose driver is among other packages."""
+    sys.path.append(packages)
+    import s3fs  # type: ignore[import-untyped]
+    from corpusmill_tasks import Mill, NewInput
+
+    place = "s3://bucket/in/%Y-%m-%d"
+    sources = {"folder": place, "pattern": f"{place}/*.gz"}
+    mill = Mill(program="", folder="", recipe="", name="", out="", sources=sources)
+    day = context(start=datetime(2026, 3, 1, 23, 30, tzinfo=UTC))
+
+    def poke(settle: timedelta) -> str:
+        return outcome(NewInput(task_id="wait", mill=mill, settle=settle).poke, day)
+
+    result = {"no object": poke(timedelta(0))}
+    s3fs.S3FileSystem().pipe("bucket/in/2026-03-02/a.gz", b"x")
+    result["objects"] = poke(timedelta(0))
+    result["objects that are new"] = poke(timedelta(hours=1))
+    return result
+
+
 if __name__ == "__main__":
     with redirect_stdout(sys.stderr):
         facts = {**dags(sys.argv[1]), **situations(sys.argv[1], Path(sys.argv[2]))}
+        for packages in sys.argv[3:]:
+            facts |= in_a_store(packages)
     sys.stdout.write(json.dumps(facts) + "\n")

@@ -4,6 +4,7 @@ Airflow has an environment of its own (`make .venv-airflow/installed`), in which
 run; what they did is read from Airflow's database.
 """
 
+import importlib
 import json
 import os
 import sqlite3
@@ -16,6 +17,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from tests.s3_server import s3_server
 
 from corpusmill.pipelines.plan import make_steps
 from corpusmill.pipelines.recipe import load_recipe
@@ -78,13 +80,18 @@ gated = corpusmill_dag(
 """
 
 PROGRAM = """#!{python}
-# The mill, but the first attempt at duplicates is killed while it is at work.
+# The mill, but the first attempt at duplicates is killed while it is at work, and the documents of
+# a run are damaged before they are verified.
 import json, os, signal, subprocess, sys, time
 from pathlib import Path
 
 MILL, FOLDER, arguments = {mill!r}, Path({folder!r}), sys.argv[1:]
 with open(FOLDER / "calls.jsonl", "a") as calls:
     calls.write(json.dumps({{"arguments": arguments, "variables": sorted(os.environ)}}) + "\\n")
+damaged = FOLDER / "gated/2026-01-02/documents/part-00000.parquet"
+if arguments[0] == "verify" and damaged.exists():
+    damaged.unlink()  # a name of the same file as in stages/
+    damaged.write_bytes(b"something else")
 killed = FOLDER / "killed"
 if "01-deduplicate" in arguments and not killed.exists():
     run = Path(arguments[arguments.index("--out") + 1])
@@ -290,13 +297,24 @@ def test_no_shell_no_template_and_no_secret_of_airflow_reaches_a_command(two_day
     assert all(json.loads(fields or "{}") == {} for (fields,) in rendered)
 
 
-def test_a_failed_audit_stops_publication(airflow: Airflow) -> None:
-    done = airflow.call("airflow", "dags", "test", "gated", "2026-01-02")
-    assert airflow.states("gated", "2026-01-02") == {
-        **dict.fromkeys(["wait", "check", "00-ingest", "01-anonymize", "verify"], "success"),
-        "audit": "failed",
+@pytest.mark.parametrize(
+    ("test_date", "verify", "audit", "report"),
+    [
+        ("2026-01-02", "success", "failed", "success"),
+        ("2026-01-03", "failed", "upstream_failed", "failed"),
+    ],
+    ids=["people are still found", "documents are damaged, and cannot be reported on"],
+)
+def test_a_failed_gate_stops_publication(
+    airflow: Airflow, test_date: str, verify: str, audit: str, report: str
+) -> None:
+    done = airflow.call("airflow", "dags", "test", "gated", test_date)
+    assert airflow.states("gated", test_date) == {
+        **dict.fromkeys(["wait", "check", "00-ingest", "01-anonymize"], "success"),
+        "verify": verify,
+        "audit": audit,
         "publish": "upstream_failed",
-        "report": "success",
+        "report": report,
     }, done.stdout[-4000:]
     assert (
         airflow.ask(
@@ -310,16 +328,19 @@ def test_a_failed_audit_stops_publication(airflow: Airflow) -> None:
 @pytest.fixture(scope="module")
 def facts(airflow: Airflow, repo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What airflow_facts.py tells of the project's own DAGs and of single tasks."""
-    done = subprocess.run(
-        [
-            *(airflow.bin / "python", repo_root / "tests/airflow_facts.py"),
-            *(repo_root / "airflow_dags", tmp_path_factory.mktemp("facts")),
-        ],
-        env=airflow.environment,
-        text=True,
-        capture_output=True,
-        timeout=300,
-    )
+    packages = Path(importlib.import_module("s3fs").__file__ or "").parents[1]
+    with s3_server():
+        store = {name: text for name, text in os.environ.items() if name.startswith("AWS_")}
+        done = subprocess.run(
+            [
+                *(airflow.bin / "python", repo_root / "tests/airflow_facts.py"),
+                *(repo_root / "airflow_dags", tmp_path_factory.mktemp("facts"), packages),
+            ],
+            env={**airflow.environment, **store},
+            text=True,
+            capture_output=True,
+            timeout=600,
+        )
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout)
 
@@ -392,6 +413,13 @@ def test_the_sensor_waits_until_files_are_there_and_at_rest(facts: Any) -> None:
     assert facts["files that are new"] == "False"
     assert facts["files without marker"] == "False"
     assert facts["files with marker"] == "True"
+
+
+def test_the_sensor_sees_objects_in_a_store(facts: Any) -> None:
+    """Airflow's own environment has no driver for it: that of the mill's is lent."""
+    assert facts["no object"] == "False"
+    assert facts["objects"] == "True"
+    assert facts["objects that are new"] == "False"
 
 
 def test_an_interval_without_new_documents_is_not_published(facts: Any) -> None:
