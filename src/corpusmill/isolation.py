@@ -7,6 +7,7 @@ own objects. A child dies with its parent, also when the parent is killed.
 
 import contextlib
 import ctypes
+import gc
 import os
 import resource
 import signal
@@ -193,6 +194,7 @@ _opened: list[Apply] = []
 
 def _open_stage(stage: NarrowStage, memory_mb: int) -> None:
     _opened[:] = [stage.open()]
+    gc.freeze()  # modules and models stay: no collection of garbage needs to look through them
     with open("/proc/self/statm") as statm:
         used = int(statm.read().split()[0]) * resource.getpagesize()
     limit = used + (memory_mb << 20)
