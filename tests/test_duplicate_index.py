@@ -356,7 +356,7 @@ def two_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(recipe(folder, "monday", MONDAY), f"{folder}/one", workers=1)
     tuesday = recipe(folder, "tuesday", TUESDAY)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("corpusmill.stages.duplicate_search.publish", die)
+        patch.setattr("corpusmill.stages.deduplicate.publish", die)
         with pytest.raises(Killed):
             run(tuesday, f"{folder}/two", workers=1)
     assert [g.run for g in load_index(f"{folder}/index").generations] == ["monday"]

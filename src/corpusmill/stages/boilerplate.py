@@ -24,6 +24,7 @@ from corpusmill.filters.repeats import CHECK, KEY, run_hashes
 from corpusmill.filters.shingles import word_hashes
 from corpusmill.stage import Action, Apply, GlobalStage, NarrowStage, Outcome, Part, Verbs, Verdicts
 from corpusmill.stages.occurrences import (
+    DERIVED,
     Limits,
     Runs,
     limits,
@@ -42,12 +43,15 @@ class Boilerplate(GlobalStage):
     which files came first has no influence. They are compared by their words: case, punctuation and
     layout do not count. What is repeated in one document only (a refrain) stays.
 
+    Documents that `augment` has derived are compared with each other only.
+
     A document that loses some is `changed` (`boilerplate_removed`; value: how many lines; detail:
     their numbers, from 1); one that has no text left is dropped (`no_text_left`). Without `for:`,
     documents of kind `code` pass: their lines repeat by nature.
     """
 
     name: ClassVar[str] = "boilerplate"
+    version: ClassVar[int] = 2
 
     unit: Unit = "line"
     """What is compared: a `line`, or a `paragraph`, which ends at a blank line. Menus of several
@@ -80,29 +84,34 @@ class UnitOccurrences:
 
     @property
     def columns(self) -> Sequence[str]:
-        """The text alone."""
-        return ("text",)
+        """The text, and whether it is derived."""
+        return ("text", "augmented_from")
 
     def open(self) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
         """The measure for one batch."""
 
         def measure(documents: pa.RecordBatch) -> pa.RecordBatch:
             found = units(documents.column("text"), self.unit)
-            chosen, key, check = hashed(found, self.min_words)
-            document = found.text_of()[chosen]
+            document, chosen, key, check = hashed(documents, found, self.min_words)
             position = found.number_in_text()[chosen]
             return occurrences(documents.column("id"), document, position, key, check, self.most)
 
         return measure
 
 
-def hashed(found: Units, min_words: int) -> tuple[Numbers, Numbers, Numbers]:
-    """Of the units with enough words: their numbers, and the two halves of their words' hash."""
+def hashed(
+    documents: pa.RecordBatch, found: Units, min_words: int
+) -> tuple[Numbers, Numbers, Numbers, Numbers]:
+    """Of the units with enough words: the rows of their documents, their numbers, and the two
+    halves of their words' hash. Those of derived documents are none of others."""
     words = word_hashes(found.texts)
     chosen = np.flatnonzero(words.counts() >= min_words)
     key = run_hashes(words.hashes, words.offsets, KEY)[chosen]
     check = run_hashes(words.hashes, words.offsets, CHECK)[chosen]
-    return chosen, key, check
+    document = found.text_of()[chosen]
+    derived = documents.column("augmented_from").is_valid().to_numpy(zero_copy_only=False)
+    key = np.where(derived[document], key ^ DERIVED.view(np.int64), key)
+    return document, chosen, key, check
 
 
 class RemoveUnits(NarrowStage):
@@ -129,10 +138,10 @@ class RemoveUnits(NarrowStage):
         def apply(documents: pa.RecordBatch) -> Outcome:
             ids, texts = documents.column("id"), documents.column("text")
             found = units(texts, self.unit)
-            chosen, key, check = hashed(found, self.min_words)
+            document, chosen, key, check = hashed(documents, found, self.min_words)
             rows = known.rows(key, check)
-            chosen, rows = chosen[rows >= 0], rows[rows >= 0]
-            document, position = found.text_of()[chosen], found.number_in_text()[chosen]
+            document, chosen, rows = document[rows >= 0], chosen[rows >= 0], rows[rows >= 0]
+            position = found.number_in_text()[chosen]
             gone = known.compare(rows, ids, document, position) > 0
             return _without(documents, found, document[gone], position[gone], chosen[gone])
 

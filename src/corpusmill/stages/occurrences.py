@@ -10,17 +10,23 @@ for each batch of documents. The driver holds where the rows of each part stand,
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import xxhash
 
 from corpusmill import storage
 from corpusmill.document import one_chunk
 from corpusmill.filters.repeats import Numbers, find_all, hash_slots
+from corpusmill.filters.shingles import WordHashes, word_hashes
 from corpusmill.stage import Part, Rows, Verbs
 from corpusmill.stages.verdicts import Run, verdicts_by_part
+
+DERIVED = np.uint64(xxhash.xxh3_64_intdigest(b"derived"))
+"""Tells the hashes of words and lines of derived documents from those of others."""
 
 OCCURRENCES = pa.schema(
     [
@@ -39,6 +45,18 @@ position, in part `home`)."""
 def parts_of_prose(parts: Sequence[Part], for_: tuple[str, ...]) -> list[Part]:
     """The parts to look at: without a `for:`, all but those of kind `code`."""
     return [part for part in parts if for_ or part.kind != "code"]
+
+
+def word_hashes_of(documents: pa.RecordBatch) -> WordHashes:
+    """The words of documents (`text`, `augmented_from`). Those of derived documents are none of
+    others: what a document says again because it was made of another is no repetition.
+    """
+    words = word_hashes(documents.column("text"))
+    derived = documents.column("augmented_from").is_valid().to_numpy(zero_copy_only=False)
+    if not derived.any():
+        return words
+    salts = np.where(derived, DERIVED, np.uint64(0))
+    return replace(words, hashes=words.hashes ^ np.repeat(salts, words.counts()))
 
 
 def occurrences(

@@ -40,7 +40,7 @@ from corpusmill.filters.repeats import (
     window_hashes,
     word_runs,
 )
-from corpusmill.filters.shingles import WordHashes, word_hashes
+from corpusmill.filters.shingles import WordHashes
 from corpusmill.stage import (
     Action,
     Apply,
@@ -65,7 +65,10 @@ from corpusmill.stages.occurrences import (
     parts_of_prose,
     read_runs,
     runs_by_part,
+    word_hashes_of,
 )
+
+COLUMNS = ["id", "text", "augmented_from"]
 
 BATCH_ROWS = 512
 """Documents whose windows are found at a time."""
@@ -80,12 +83,15 @@ class Substrings(GlobalStage):
     whole, at an earlier place. Afterwards no run of 2 x `min_words` - 1 words is there twice, and
     one of `min_words` only where other copies need what it consists of, from both sides.
 
+    Documents that `augment` has derived are compared with each other only.
+
     A document with a passage removed is `changed` (`substrings_removed`; value: words removed); one
     that has nothing left is dropped (`no_text_left`). A short rest stays: it may be the first copy
     of what others lose. Without `for:`, documents of kind `code` pass: programs do not survive it.
     """
 
     name: ClassVar[str] = "substrings"
+    version: ClassVar[int] = 2
 
     min_words: int = Field(default=50, ge=5, le=1000)
     """Words of the shortest passage that is removed. 50 (tokens) as in "Deduplicating training data
@@ -167,14 +173,14 @@ class Anchors:
 
     @property
     def columns(self) -> Sequence[str]:
-        """The text alone."""
-        return ("text",)
+        """The text, and whether it is derived."""
+        return ("text", "augmented_from")
 
     def open(self) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
         """The measure for one batch."""
 
         def measure(documents: pa.RecordBatch) -> pa.RecordBatch:
-            words = word_hashes(documents.column("text"))
+            words = word_hashes_of(documents)
             found = anchors(words.hashes, words.offsets, self.min_words)
             keys, counts = np.unique(found, return_counts=True)
             ids = pa.repeat(pa.scalar(""), len(keys))
@@ -220,10 +226,10 @@ Finder = Callable[[WordHashes, pa.Array], tuple[Numbers, Numbers, Numbers]]
 
 def _write(work: _Work, find: Finder) -> None:
     """Write the windows that are found in a part, of each batch the first and the last."""
-    documents = storage.read_parquet(work.part.path, ["id", "text"]).combine_chunks()
+    documents = storage.read_parquet(work.part.path, COLUMNS).combine_chunks()
     found = [OCCURRENCES.empty_table()]
     for batch in documents.to_batches(max_chunksize=BATCH_ROWS):
-        words, ids = word_hashes(batch.column("text")), batch.column("id")
+        words, ids = word_hashes_of(batch), batch.column("id")
         starts, keys, checks = find(words, ids)
         rows = occurrences(ids, *places(words.offsets, starts), keys, checks, most=1)
         found.append(pa.Table.from_batches([rows]))
@@ -374,7 +380,7 @@ class RemovePassages(NarrowStage):
         rounds = Rounds(self.known)
 
         def apply(documents: pa.RecordBatch) -> Outcome:
-            words = word_hashes(documents.column("text"))
+            words = word_hashes_of(documents)
             removed = rounds.removed(words, documents.column("id"))
             return self._without(documents, word_runs(removed, words.offsets))
 
