@@ -97,7 +97,7 @@ def train(folder: Path, seed: int = 1, most_steps: int = 1500) -> float:
         loss.backward()
         optimizer.step()
         schedule.step()
-        if step % 100 == 99 and float(loss) < 0.5:
+        if step % 100 == 99 and loss.item() < 0.5:
             right = _share_right(model, tokenizer, held_out)
             if right >= 0.97:
                 break
@@ -111,7 +111,7 @@ def _tokenizer(folder: Path, texts: Sequence[str]) -> MarianTokenizer:
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(texts),
         model_writer=trained,
-        vocab_size=150,
+        vocab_size=260,
         hard_vocab_limit=False,
         character_coverage=1.0,
         minloglevel=2,

@@ -55,6 +55,8 @@ class Apertium:
     def __init__(self, commands: Sequence[Sequence[str]]) -> None:
         self._commands = commands
         self._processes: list[subprocess.Popen[bytes]] = []
+        # Now, for they inherit limits on CPU time that a call of an isolated stage has.
+        self._start()
 
     def translate(self, sentences: Sequence[str], seeds: Sequence[int]) -> list[str]:
         """Translate; a sentence that kills or stops the chain comes back empty."""

@@ -8,7 +8,7 @@ import xxhash
 from corpusmill.stages.translation import spans
 from corpusmill.stages.translation.engines import Translator
 from corpusmill.stages.translation.gate import OpenGate
-from corpusmill.stages.translation.sentences import Block, blocks, is_prose
+from corpusmill.stages.translation.sentences import Block, blocks, is_prose, tidy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,10 +136,10 @@ class Paraphraser:
 
     def _accept(self, sentence: _Sentence, document: _Document) -> None:
         """Put a sentence into its document, unless it is worse than before, or the same."""
-        result = spans.restore(sentence.now, sentence.held) if sentence.now else None
+        result = spans.restore(tidy(sentence.now, sentence.marked), sentence.held)
         if result is None or not self.gate.keeps_sentence(sentence.original, result):
             document.measures["refused"] += 1
-        elif result.split() != sentence.original.split():
+        elif result != " ".join(sentence.original.split()):
             document.measures["replaced"] += 1
             document.instead.setdefault(sentence.block, {})[sentence.place] = result
             document.changed += len(sentence.original)

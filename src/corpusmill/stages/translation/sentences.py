@@ -33,6 +33,7 @@ _ABBREVIATIONS = frozenset(
 )
 _LAST_WORD = re.compile(r"([^\W\d_][\w.]{0,11})\.\Z")
 
+_SPACE_BEFORE_SIGN = re.compile(r" (?=[.,;:!?](?:\s|\Z))")
 _WORD = re.compile(r"[^\W\d_]+")
 _WITHOUT_SPACES = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0e7f]")
 _NO_PROSE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f<>{}\[\]\\|`~^*=+#@_/]|\w{31}")
@@ -75,11 +76,13 @@ def blocks(text: str) -> Iterator[Block]:
             fenced ^= fences % 2 == 1
             yield Block(text=paragraph, pieces=(paragraph,), sentences=())
             continue
-        if _is_wrapped(lines):
-            whole = " ".join(line.strip() for line in lines)
-            pieces, places = _cut(whole)
-            width = max(map(len, lines))
-            yield Block(text=paragraph, pieces=pieces, sentences=places, width=width)
+        end = len(lines) - (lines[-1] == "")
+        if _is_wrapped(lines[:end]):
+            pieces, places = _cut(" ".join(line.strip() for line in lines[:end]))
+            whole, width = "\n".join(lines[:end]), max(map(len, lines))
+            yield Block(text=whole, pieces=pieces, sentences=places, width=width)
+            if end < len(lines):
+                yield Block(text="\n", pieces=("\n",), sentences=())
             continue
         for place, line in enumerate(lines):
             if place:
@@ -98,6 +101,13 @@ def is_prose(marked: str) -> bool:
     return marked.isascii() or not any(
         unicodedata.category(sign) in _NO_PROSE_CATEGORIES for sign in marked
     )
+
+
+def tidy(result: str, original: str) -> str:
+    """A translation without the white space that the original would not have: rules and small
+    models leave some where a word was dropped, or before a full stop."""
+    words = " ".join(result.split())
+    return words if _SPACE_BEFORE_SIGN.search(original) else _SPACE_BEFORE_SIGN.sub("", words)
 
 
 def _is_wrapped(lines: list[str]) -> bool:

@@ -22,7 +22,8 @@ _PROTECTED = re.compile(
         (
             PLACEHOLDER.pattern,
             # Markdown code and link targets, HTML, TeX, templates, references
-            r"`{1,3}[^`\n]{1,400}`{1,3}",
+            r"(?::[a-z]{2,12}:)?`{1,3}[^`\n]{1,400}`{1,3}",
+            r"%(?:\(\w{1,40}\))?[sdifrxu]\b",
             r"(?<=\])\([^()\s]{1,400}\)",
             r"</?[A-Za-z][^<>\n]{0,400}>",
             r"&(?:[A-Za-z]{2,10}|#\d{1,7});",
@@ -96,9 +97,9 @@ def mark(text: str) -> tuple[str, dict[str, str]] | None:
 
 def restore(text: str, held: dict[str, str]) -> str | None:
     """The stretches in the places of their markers; None unless each marker is there once, as a
-    word of its own."""
+    word of its own, and for an empty text."""
     if not held:
-        return text
+        return text or None
     pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, held))})(?!\w)")
     if Counter(pattern.findall(text)) != Counter(list(held)):
         return None
