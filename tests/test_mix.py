@@ -214,11 +214,11 @@ def seen(folder: Path, rows: int, **options: Any) -> Counter[str]:
     return tokens
 
 
-@pytest.mark.parametrize(("packing", "within"), [("concatenate", 0.02), ("best_fit", 0.05)])
+@pytest.mark.parametrize("packing", ["concatenate", "best_fit"])
 def test_a_rare_language_is_seen_as_often_as_asked_over_an_epoch(
-    packing: Packing, within: float, tmp_path: Path
+    packing: Packing, tmp_path: Path
 ) -> None:
-    # sequences take turns, and those of best_fit are not all full
+    # whole documents leave room in the sequences of best_fit: tokens count, not sequences
     mix = Mix(by="language", temperature=1000, boost=3)
     manifest, _ = write(tmp_path, mix, documents=400)
     assert verify_shards(str(tmp_path / "shards")) == []
@@ -227,7 +227,7 @@ def test_a_rare_language_is_seen_as_often_as_asked_over_an_epoch(
     tokens = seen(tmp_path, held.total() // 16, packing=packing)
     for name in ("de", UNKNOWN):
         times = tokens[name] / tokens.total() / (held[name] / held.total())
-        assert times == pytest.approx(3, rel=within)
+        assert times == pytest.approx(3, rel=0.02)
 
 
 def test_a_token_is_seen_no_more_often_than_the_cap_permits(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ WIDTH, LEFT, LINE = 800.0, 200.0, 20.0
 """Of the drawing, of the names in it, and the height of a class; in SVG units."""
 DRAWN = 60
 """Classes that are drawn: those with the most tokens."""
+MARGIN = 1.02
+"""The axis is so much longer than the longest bar."""
 NAME = 28
 """Characters of a name in the drawing."""
 
@@ -139,7 +141,7 @@ def mixture_picture(facts: Mapping[str, Any]) -> MixturePicture | None:
     shown = facts["classes"][:DRAWN]
     if not shown:
         return None
-    longest = max(1.0, *(max(row["epochs"], row["asked_epochs"]) for row in shown))
+    longest = MARGIN * max(1.0, *(max(row["epochs"], row["asked_epochs"]) for row in shown))
 
     def x(epochs: float) -> float:
         return round((WIDTH - LEFT) * epochs / longest, 1)

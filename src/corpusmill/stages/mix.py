@@ -151,6 +151,7 @@ class Mix(NarrowStage):
             weights = as_weights(self._shares(tokens))
         return Mixture(
             by=self.by,
+            counted="sequences" if self.weights and self.by == BY_SOURCE else "tokens",
             weights=weights,
             max_repetitions=self.max_repetitions,
             budgets=dict(sorted(self.budgets.items())),

@@ -142,7 +142,7 @@ class MixturePhase(_Record):
 class Mixture(_Grown):
     """In which proportions training sees the classes: the sources, or what `by` says."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"by"})
+    later: ClassVar[frozenset[str]] = frozenset({"by", "counted"})
 
     weights: dict[str, Weight]
     """After the phases of the curriculum, if there are any; empty: nothing comes after them."""
@@ -154,6 +154,9 @@ class Mixture(_Grown):
     """What comes first, in this order."""
     by: str = BY_SOURCE
     """What the classes are; of others than sources, each row's stands in the column `group`."""
+    counted: Literal["sequences", "tokens"] = "sequences"
+    """What weights are shares of: a class whose sequences are not all full has fewer tokens than
+    sequences."""
 
     def named(self) -> set[str]:
         """The classes that are trained on."""

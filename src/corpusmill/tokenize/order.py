@@ -86,6 +86,8 @@ class TrainingOrder:
         self.batch = batch
         self.seed = seed
         self._rows = np.array([streams[name].rows for name in self.names], np.int64)
+        if mixture is not None and mixture.counted == "tokens":
+            mixture = _in_sequences(mixture, streams, context)
         self.phases = _phases(self.names, self._rows, mixture, context)
         self._firsts = np.array([phase.first for phase in self.phases], np.int64)
         last = self.phases[-1]
@@ -128,6 +130,19 @@ class TrainingOrder:
             key = f"{self.seed}\0{self.names[stream]}\0{number}"
             position[mine] = permute(position[mine], int(self._rows[stream]), key)
         return streams, position
+
+
+def _in_sequences(mixture: Mixture, streams: Mapping[str, Rows], context: int) -> Mixture:
+    """The mixture whose sequences hold the tokens that are asked for: of a class whose sequences
+    are not all full, more."""
+    needed = {name: rows.rows * context / rows.tokens for name, rows in streams.items()}
+
+    def scaled(weights: Mapping[str, float]) -> dict[str, float]:
+        return {n: float(f"{w * needed[n]:.9g}") for n, w in weights.items() if n in needed}
+
+    phases = (p.model_copy(update={"weights": scaled(p.weights)}) for p in mixture.curriculum)
+    changes = {"weights": scaled(mixture.weights), "curriculum": tuple(phases)}
+    return mixture.model_copy(update=changes)
 
 
 def _phases(
