@@ -41,6 +41,15 @@ def small_recipe(folder: Path, **settings: Any) -> str:
         "stages": [
             {"heuristics": {"preset": "gopher", "for": ["crawl"]}},
             {"heuristics": {"preset": "code", "for": ["code"]}},
+            {
+                "augment": {
+                    "noise": {"typing": 0.05},
+                    "copies": 2,
+                    "budget": {"tokens": 3000},
+                    "rarity": "source",
+                    "for": ["web", "book"],
+                }
+            },
             {"deduplicate": {"index": str(folder / "index"), "for": ["crawl", "book", "code"]}},
             {
                 "quality": {

@@ -72,7 +72,7 @@ def add_noise(
 ) -> list[Noisy]:
     """Each text with noise; its key (an id) and the seed decide what happens, and to which letters.
 
-    Some 30 MB in a CPU second, in time proportional to the length. Surrogates, which are no
+    Some 25 MB in a CPU second, in time proportional to the length. Surrogates, which are no
     characters, become question marks.
     """
     return [_one(text, key, noise, seed) for text, key in zip(texts, keys, strict=True)]

@@ -1,6 +1,6 @@
 """Megabytes of text to which `augment: {noise: ...}` adds errors in a CPU second, by operation.
 
-    python benchmarks/noise.py
+    python benchmarks/noise_speed.py
 
 Prints a JSON line for each operation, and one for documents that have one operation each, chosen by
 their keys, as the stage makes them: medians of interleaved runs.
@@ -8,9 +8,12 @@ their keys, as the stage makes them: medians of interleaved runs.
 
 import json
 import statistics
+import sys
 import time
 from itertools import islice
+from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.corpus import paragraphs_of_prose
 
 from corpusmill.stages.noise import OPERATIONS, Noise, add_noise
