@@ -270,7 +270,7 @@ def test_documents_without_a_value_are_unknown_and_small_classes_are_folded(
 
 
 def test_with_weights_given_all_that_is_not_named_is_one_class(tmp_path: Path) -> None:
-    weights = {"de": 1, OTHER: 9, "fr": 2}
+    weights = {"de": 1.0, OTHER: 9.0, "fr": 2.0}
     manifest, notes = write(tmp_path, Mix(by="language", weights=weights))
     assert manifest.mixture is not None
     assert manifest.mixture.weights == {"de": 1, OTHER: 9}

@@ -141,7 +141,8 @@ def mixture_picture(facts: Mapping[str, Any]) -> MixturePicture | None:
     shown = facts["classes"][:DRAWN]
     if not shown:
         return None
-    longest = MARGIN * max(1.0, *(max(row["epochs"], row["asked_epochs"]) for row in shown))
+    every = (float(row[name]) for row in shown for name in ("epochs", "asked_epochs"))
+    longest = MARGIN * max(1.0, *every)
 
     def x(epochs: float) -> float:
         return round((WIDTH - LEFT) * epochs / longest, 1)

@@ -335,7 +335,7 @@ class _Encode:
     tokenizer: str
     seed: int
     split: tuple[tuple[str, float], ...]
-    group: str | None
+    group: str | None = None
     """What the classes of the mixture are, where they are not the sources."""
 
     @property
