@@ -41,7 +41,8 @@ def read_identity_terms(path: str = "") -> Terms:
         if path and storage.file_size(path) > MOST_BYTES:
             raise UsageError(f"terms {name}: is larger than {MOST_BYTES >> 20} MiB")
         text = storage.read_bytes(name).decode("utf-8-sig")
-        refuse_hostile(text, max_depth=5)
+        if path:
+            refuse_hostile(text, max_depth=5)
         plain = yaml.safe_load(text)
     except OSError as error:
         raise UsageError(

@@ -53,7 +53,7 @@ class TopicCard(BaseModel):
         """A line for people."""
         begun = f"topics: {sum(self.examples.values())} examples of {len(self.examples)} topics"
         if self.accuracy is None or self.macro_f1 is None:
-            return f"{begun}; none was held out to try the model on"
+            return f"{begun}; too few are held out ({self.held_out}) to say how well it tells them"
         against = "the topics of seed words, which were left out" if self.seeds else "the labels"
         return (
             f"{begun}; on {self.held_out} held out, accuracy {self.accuracy:.2f} and macro F1 "

@@ -42,6 +42,8 @@ MOST_TIMES = 20
 """How often one example is shown in an epoch at most."""
 HELD_OUT = 0.05
 """Share of the examples that the model is tried on and does not learn."""
+FEWEST_TRIED = 50
+"""Examples held out, of which fewer give no figure worth telling."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,8 +144,8 @@ def train_topics(
 
 def _trial(given: Sequence[str], found: Sequence[str | None]) -> dict[str, float | int | None]:
     """Accuracy and macro F1 over the topics that were held out."""
-    if not given:
-        return {"held_out": 0, "accuracy": None, "macro_f1": None}
+    if len(given) < FEWEST_TRIED:
+        return {"held_out": len(given), "accuracy": None, "macro_f1": None}
     right = Counter(a for a, b in zip(given, found, strict=True) if a == b)
     had, said = Counter(given), Counter(found)
     f1 = [2 * right[topic] / (had[topic] + said[topic]) for topic in had]
