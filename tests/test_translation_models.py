@@ -3,6 +3,7 @@
 import importlib.util
 import random
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from tests import toy_marian
 
 from corpusmill.errors import UsageError
+from corpusmill.pretrain.device import one_thread
 from corpusmill.stages.translation import apertium_engine
 from corpusmill.stages.translation.apertium_engine import Apertium, ApertiumEngine
 from corpusmill.stages.translation.gate import Gate
@@ -23,15 +25,19 @@ needs_apertium = pytest.mark.skipif(
     reason="Apertium's eng-spa is not installed: apt-get install apertium-eng-spa",
 )
 
-# A grammar of 60 words is in no language that a model could identify.
+# A grammar of 40 words is in no language that a model could identify.
 GATE = {"language": False, "min_changed": 0, "max_chrf": 99.9}
 
 
-@pytest.fixture(scope="session")
+pytestmark = pytest.mark.timeout(1200)  # the training, on a machine that has much else to do
+
+
+@pytest.fixture(scope="module")
 def marian(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that has learned to translate; half a minute on a processor core."""
     folder = tmp_path_factory.mktemp("marian") / "model"
-    assert toy_marian.train(folder) >= 0.95
+    with one_thread():
+        assert toy_marian.train(folder) >= 0.95
     return folder
 
 
@@ -74,7 +80,7 @@ def test_a_trained_model_says_the_same_in_other_words(marian: Path) -> None:
 
 
 def test_placeholders_and_numbers_come_through_a_model(marian: Path) -> None:
-    text = "<PERSON> sees the old house today. The big miller buys <US_SSN> now."
+    text = "<PERSON> sees the old house today. The big miller likes <US_SSN> now."
     (result,) = texts_of(settings(marian).open("en"), [text])
     assert result is not None
     assert result != text
@@ -112,7 +118,7 @@ def test_batches_give_what_sentences_alone_give(marian: Path) -> None:
 
 
 def test_sentences_beyond_the_model_stay_as_they_are(marian: Path) -> None:
-    long = "the old miller sees the green garden and " * 20 + "finds it."
+    long = "the old miller sees the little market and " * 20 + "finds it."
     text = f"{long} The big house loves the little child today."
     (result,) = settings(marian).open("en").paraphrase([text], ["a"])
     assert result.measures["replaced"] == 1
@@ -223,7 +229,7 @@ def test_apertium_answers_many_sentences_in_their_order() -> None:
 def test_a_sentence_that_kills_or_stops_the_programs_is_lost_and_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(apertium_engine, "STALLED", 2)
+    monkeypatch.setattr(apertium_engine, "MOST_CPU_SECONDS", 1)
     program = (
         "import sys\n"
         "for part in iter(lambda: sys.stdin.buffer.read(1), b''):\n"
@@ -231,7 +237,7 @@ def test_a_sentence_that_kills_or_stops_the_programs_is_lost_and_no_other(
         "    while part == b'?': pass\n"
         "    sys.stdout.buffer.write(part); sys.stdout.buffer.flush()\n"
     )
-    copying = Apertium([["python3", "-c", program], ["cat"]])
+    copying = Apertium([[sys.executable, "-S", "-E", "-c", program], ["cat"]])
     try:
         answers = copying.translate(["one.", "two!", "three.", "four?", "five."], range(5))
     finally:
@@ -255,11 +261,21 @@ def test_similarity_refuses_what_says_something_else() -> None:
 
 def test_an_encoder_from_a_folder(tmp_path: Path) -> None:
     """A small BERT with random weights: equal texts are alike, whatever stands beside them."""
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+    from tokenizers.processors import TemplateProcessing
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "mill", "market", "flour"]
-    (tmp_path / "vocab.txt").write_text("\n".join(words))
-    BertTokenizerFast(str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "mill", "market", "flour"]
+    plain = Tokenizer(WordLevel({word: n for n, word in enumerate(words)}, unk_token="[UNK]"))
+    plain.pre_tokenizer = Whitespace()
+    plain.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=plain, unk_token="[UNK]", pad_token="[PAD]"
+    ).save_pretrained(tmp_path)
     BertModel(
         BertConfig(
             vocab_size=len(words),

@@ -1,6 +1,6 @@
 """A small Marian model that learns to translate between English and a made-up language.
 
-The sentences come from a grammar of some 60 words. The made-up language, called `eo` so that it is
+The sentences come from a grammar of some 40 words. The made-up language, called `eo` so that it is
 a language that may stand in a recipe, has other words, puts the adjective behind the noun and the
 verb last, and has one word where English has two: a round trip therefore changes the wording.
 """
@@ -16,20 +16,17 @@ import torch
 from transformers import MarianConfig, MarianMTModel, MarianTokenizer
 
 NOUNS = {
-    "miller": "muelisto", "baker": "panisto", "house": "domo", "home": "domo", "road": "vojo",
-    "street": "vojo", "town": "urbo", "city": "urbo", "child": "infano", "kid": "infano",
-    "letter": "letero", "garden": "gardeno", "market": "foiro", "fair": "foiro",
+    "miller": "muelisto", "house": "domo", "home": "domo", "road": "vojo", "street": "vojo",
+    "child": "infano", "kid": "infano", "market": "foiro",
 }  # fmt: skip
 ADJECTIVES = {
     "big": "granda", "large": "granda", "old": "maljuna", "small": "eta", "little": "eta",
-    "quick": "rapida", "fast": "rapida", "green": "verda",
 }  # fmt: skip
 VERBS = {
     "sees": "vidas", "watches": "vidas", "finds": "trovas", "likes": "amas", "loves": "amas",
-    "leaves": "lasas", "buys": "acxetas", "purchases": "acxetas",
 }  # fmt: skip
-ENDS = {"today": "hodiau", "now": "nun", "here": "tie", "often": "ofte"}
-COPIED = ("X1", "X2", "12", "30", "1987")
+ENDS = {"today": "hodiau", "now": "nun"}
+COPIED = ("X1", "X2", "12", "30")
 """What both languages write alike: markers and numbers."""
 
 TO = {"en": ">>en<<", "eo": ">>eo<<"}
@@ -63,7 +60,7 @@ def train(folder: Path, seed: int = 1, most_steps: int = 1500) -> float:
     torch.manual_seed(seed)
     rng = random.Random(seed)
     pairs = [sentence(rng) for _ in range(4000)]
-    held_out, pairs = pairs[:100], pairs[100:]
+    held_out, pairs = pairs[:60], pairs[60:]
     tokenizer = _tokenizer(folder, [text for pair in pairs for text in pair])
     vocabulary = len(tokenizer.get_vocab())
     config = MarianConfig(
@@ -91,13 +88,13 @@ def train(folder: Path, seed: int = 1, most_steps: int = 1500) -> float:
     )
     right = 0.0
     for step in range(most_steps):
-        chosen = [pairs[rng.randrange(len(pairs))] for _ in range(48)]
+        chosen = [pairs[rng.randrange(len(pairs))] for _ in range(32)]
         loss = model(**_examples(tokenizer, chosen)).loss
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
-        if step % 100 == 99 and loss.item() < 0.5:
+        if step % 50 == 49 and loss.item() < 0.5:
             right = _share_right(model, tokenizer, held_out)
             if right >= 0.97:
                 break
@@ -111,7 +108,7 @@ def _tokenizer(folder: Path, texts: Sequence[str]) -> MarianTokenizer:
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(texts),
         model_writer=trained,
-        vocab_size=260,
+        vocab_size=200,
         hard_vocab_limit=False,
         character_coverage=1.0,
         minloglevel=2,

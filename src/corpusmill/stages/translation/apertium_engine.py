@@ -12,15 +12,21 @@ import selectors
 import shlex
 import shutil
 import subprocess
+import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
+
+import psutil
 
 from corpusmill.errors import UsageError
 from corpusmill.stages.translation.engines import Direction, Translator
 from corpusmill.stages.translation.language_codes import two_letters
 
-STALLED = 30
-"""Seconds without a byte after which a chain counts as hung. A sentence takes 5 ms."""
+MOST_CPU_SECONDS = 20.0
+"""That a chain may take without giving a byte; a sentence takes 4 ms. The clock on the wall would
+call a chain hung that only waits for its turn on a busy machine."""
+MOST_IDLE = 30
+"""Looks, a second apart, at which all programs sleep though they owe an answer."""
 PENDING = 64
 """Sentences that are sent before the first comes back: fewer bytes than pipes hold, with
 `Apertium.max_chars` each, so that no program waits for another that waits for it."""
@@ -96,24 +102,22 @@ class Apertium:
         with selectors.DefaultSelector() as ready:
             ready.register(last, selectors.EVENT_READ)
             ready.register(first, selectors.EVENT_WRITE)
+            watch = _Watch(self._processes)
             while received.count(b"\0") < len(sentences):
-                events = ready.select(STALLED)
-                for key, _ in events:
+                for key, _ in ready.select(1.0):
                     if key.fileobj is last:
                         some = os.read(last.fileno(), 1 << 16)
                         received += some
-                        if not some:
-                            events = []
-                            break
+                        watch.moved(ended=not some)
                         continue
                     try:
                         waiting = waiting[os.write(first.fileno(), waiting[:4096]) :]
                     except OSError:
-                        events = []
+                        watch.moved(ended=True)
                         break
                     if not waiting:
                         ready.unregister(first)
-                if not events:
+                if watch.is_over():
                     self.stop()
                     return None
         answers = received.decode(errors="replace").split("\0")
@@ -136,6 +140,41 @@ class Apertium:
                 before.stdout.close()  # it is the next program's now
             self._processes.append(process)
             before = process
+
+
+class _Watch:
+    """Tells whether a chain has ended, goes round in circles, or waits for itself."""
+
+    def __init__(self, processes: Sequence[subprocess.Popen[bytes]]) -> None:
+        self._processes = [psutil.Process(process.pid) for process in processes]
+        self._ended = False
+        self._looked = time.monotonic()
+        self._idle = 0
+        self._cpu_seconds: float | None = None
+
+    def moved(self, *, ended: bool) -> None:
+        """Something came, or the end did."""
+        self._ended |= ended
+        self._idle, self._cpu_seconds = 0, None
+
+    def is_over(self) -> bool:
+        """Whether to wait no longer; looks at the programs once a second."""
+        if self._ended or time.monotonic() - self._looked < 1:
+            return self._ended
+        self._looked = time.monotonic()
+        try:
+            spent = sum(sum(process.cpu_times()[:2]) for process in self._processes)
+            states = {process.status() for process in self._processes}
+        except psutil.Error:
+            return True
+        if self._cpu_seconds is None:
+            self._cpu_seconds = spent
+        self._idle = self._idle + 1 if states == {psutil.STATUS_SLEEPING} else 0
+        return (
+            psutil.STATUS_ZOMBIE in states
+            or spent - self._cpu_seconds > MOST_CPU_SECONDS
+            or self._idle > MOST_IDLE
+        )
 
 
 def _modes() -> dict[Direction, Path]:
