@@ -26,7 +26,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from corpus import SHARED, paragraphs_of_prose, take
+
+# Run as a script, Python looks for modules beside it and not in the checkout.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from benchmarks.corpus import SHARED, paragraphs_of_prose, take
 
 from corpusmill import storage
 from corpusmill.tokenize.batches import TokenBatches
@@ -66,6 +69,8 @@ def german() -> list[str]:
     ]
     if not texts and (SHARED / "books").exists():
         texts = [(SHARED / "books" / "faust-2229-8.txt").read_text("latin-1")]
+    if not texts:
+        raise SystemExit("there is no German text here: apt-get install manpages-de")
     found = (" ".join(part.split()) for text in texts for part in re.split(r"\n\s*\n", text))
     return list(dict.fromkeys(part for part in found if len(part) >= 80))
 
@@ -125,7 +130,7 @@ def command(*arguments: str) -> None:
 
 def exposure(shards: Path) -> dict[str, Any]:
     """How often training sees the tail, in as many tokens as there are."""
-    language = {}
+    language: dict[str, str] = {}
     for shard in read_manifest(str(shards)).of_split("train"):
         table = storage.read_ipc(str(shards / shard.name))
         language |= dict(zip(table["id"].to_pylist(), table["group"].to_pylist(), strict=True))
