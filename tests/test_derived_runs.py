@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -142,9 +143,12 @@ def test_why_names_a_familys_members_to_each_other(finished: tuple[Path, RunReco
 
 
 @pytest.mark.parametrize("which", ["kept", "dropped"])
-def test_who_is_forgotten_takes_the_family_along(tmp_path: Path, which: str) -> None:
-    record = run(load_recipe(write_recipe(tmp_path)), str(tmp_path / "run"), workers=1)
+def test_who_is_forgotten_takes_the_family_along(
+    finished: tuple[Path, RunRecord], tmp_path: Path, which: str
+) -> None:
     folder = tmp_path / "run"
+    shutil.copytree(finished[0], folder)
+    record = load_run(str(folder))
     made = rows_of(folder, "stages/01-augment", ["id", "augmented_from"])
     gone = {row["id"] for row in rows_of(folder, "ledger/02-deduplicate", ["id"])}
     child = next(

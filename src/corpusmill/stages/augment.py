@@ -81,7 +81,7 @@ class Augment(GlobalStage):
     """Errors."""
     share: float | None = Field(default=None, gt=0, le=1)
     """Of the documents that can be chosen; 0.05 unless given, and 1 with a budget."""
-    copies: int = Field(default=1, ge=1, le=100)
+    copies: int = Field(default=1, ge=1, le=16)
     """New documents of each original, at most. Those that come out equal, or nearly, are for
     `deduplicate` to drop."""
     languages: Names = ()

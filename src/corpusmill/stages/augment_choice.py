@@ -91,8 +91,10 @@ class Filter:
     def columns(self) -> tuple[str, ...]:
         """The document columns that are read."""
         by = ["metadata" if self.rarity.startswith(METADATA) else self.rarity]
-        read = ["text", "language", "kind", "augmented_from"]
-        return tuple(dict.fromkeys([*read, *(["scores"] if self.band else []), *filter(None, by)]))
+        read = ["language", "kind", "augmented_from", *filter(None, by)]
+        read += ["scores"] if self.band else []
+        read += ["text"] if self.max_chars is not None or "en" in self.languages else []
+        return tuple(dict.fromkeys(read))
 
     def rows(self, documents: pa.RecordBatch) -> Numbers:
         """The rows of documents that can be chosen."""
@@ -196,8 +198,8 @@ class Candidates:
 
     @property
     def columns(self) -> Sequence[str]:
-        """What the filter reads."""
-        return self.filter.columns
+        """What the filter reads, and what is counted."""
+        return (*self.filter.columns, *(["text"] if self.tokens else []))
 
     def open(self) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
         """The measure for one batch."""
