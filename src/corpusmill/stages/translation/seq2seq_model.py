@@ -55,8 +55,10 @@ class Seq2Seq:
         self._batch_tokens = batch_tokens
         self.tokenizer, self._model = _load(folder, device)
         config = self._model.config
-        positions = getattr(config, "max_position_embeddings", None) or LONGEST
-        self._longest = min(int(positions), LONGEST)
+        positions = getattr(config, "max_position_embeddings", None)
+        self._longest = min(positions or LONGEST, LONGEST)
+        # of the decoder, whose first token is not new; models like T5 have no such limit
+        self._most_new = (positions or GROWTH * LONGEST + MORE + 1) - 1
         settings = self._model.generation_config
         settings.update(
             num_beams=beams,
@@ -110,7 +112,7 @@ class Seq2Seq:
             attention_mask=mask.to(self._device),
             generation_config=self._settings,
             forced_bos_token_id=first_token,
-            max_new_tokens=GROWTH * padded + MORE,
+            max_new_tokens=min(GROWTH * padded + MORE, self._most_new),
             **drawing,
         ).cpu()
         ended = torch.isin(output[:, 1:], self._ends).any(dim=1).tolist()
