@@ -182,6 +182,13 @@ def test_the_choice_follows_share_and_seed_and_not_the_batches(tmp_path: Path) -
     assert set(few) < set(chosen(0.5, 1))
 
 
+def test_what_is_translated_and_what_gets_noise_are_independent_choices() -> None:
+    names = pa.array(ids(300))
+    translated = Augment()._filter().fractions(names) < 0.2
+    noisy = Augment.model_validate(NOISE)._filter().fractions(names) < 0.2
+    assert 0 < (translated & noisy).sum() < 0.5 * noisy.sum()
+
+
 def test_copies_differ(tmp_path: Path) -> None:
     made = augmented(tmp_path, rows(ENGLISH * 5, GERMAN * 5), **NOISE, share=1, copies=3)
     assert originals(made) == sorted(ids(2) * 3)

@@ -19,7 +19,9 @@ from tests.engines.same_bytes import checksums
 from tests.verbs_fixture import ids, write_parts
 
 from corpusmill import storage
+from corpusmill.document import document_schema, documents_from_rows
 from corpusmill.pipelines.forget import forget
+from corpusmill.pipelines.judge import Judged, drop_orphans
 from corpusmill.pipelines.ledger import (
     ORIGINAL_DROPPED,
     Counts,
@@ -230,3 +232,31 @@ def test_derived_documents_follow_what_a_narrow_stage_drops_or_quarantines(tmp_p
     }
     left = storage.read_parquet(part_path(str(tmp_path), "stages/02-crashing", 0))
     assert left["text"].to_pylist() == ["STAYS", "OF STAYS"]
+
+
+def test_a_change_of_a_document_that_follows_its_original_is_forgotten() -> None:
+    original, child, other = ids(3)
+    rows = [
+        {"id": child, "text": "", "source": "s", "kind": "web", "uri": "", "augmented_from": parent}
+        for child, parent in ((child, original), (other, None))
+    ]
+    empty = {"uri": "", "source": "s", "value": 1.0, "threshold": None, "detail": None}
+    judged = Judged(
+        kept=[documents_from_rows(rows, document_schema())],
+        ledger=[
+            {**empty, "id": child, "action": "changed", "reason": "shortened"},
+            {**empty, "id": original, "action": "dropped", "reason": "too_short"},
+            {**empty, "id": other, "action": "changed", "reason": "shortened"},
+        ],
+        counts=Counts(found=3, kept=2, changed=2, dropped=Counter({"too_short": 1})),
+    )
+    drop_orphans(judged)
+    assert judged.kept[0]["id"].to_pylist() == [other]
+    assert [(row["id"], row["reason"]) for row in judged.ledger] == [
+        (original, "too_short"),
+        (other, "shortened"),
+        (child, ORIGINAL_DROPPED),
+    ]
+    assert judged.counts == Counts(
+        found=3, kept=1, changed=1, dropped=Counter({"too_short": 1, ORIGINAL_DROPPED: 1})
+    )

@@ -150,6 +150,8 @@ class Augment(GlobalStage):
             derived=self.derived,
             code=bool(self.for_),
             rarity=self.rarity,
+            # What is translated is no more likely to get noise, too, than any other document.
+            purpose="augment backtranslate" if translated else "augment noise",
             seed=self.seed or 0,
         )
 

@@ -85,6 +85,8 @@ class Filter:
     """Whether documents of kind `code` can."""
     rarity: str
     """What a class is made of: a column, `metadata.KEY`, or nothing for one class."""
+    purpose: str
+    """Tells this choice from others by the same seed."""
     seed: int
 
     @property
@@ -132,7 +134,7 @@ class Filter:
 
     def fractions(self, ids: pa.Array) -> npt.NDArray[np.float64]:
         """The keyed hash of ids, in [0, 1)."""
-        return id_fraction(ids, self.seed, "augment")
+        return id_fraction(ids, self.seed, self.purpose)
 
     def classes(self, documents: pa.RecordBatch) -> pa.Array:
         """The class of each document; null where it has no value."""
