@@ -262,6 +262,29 @@ def test_coverage_compares_what_came_out_with_what_went_in(tmp_path: Path) -> No
     assert "what went in can not be counted any more" in Path(write_report(run)).read_text()
 
 
+def test_what_was_dropped_for_its_language_went_in(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.ingest(*({"id": identity(n), "text": "a", "uri": ""} for n in range(10)))
+    for n, document in enumerate(run.documents.values()):
+        document["language"] = "en" if n else "fr"
+    run.stage(
+        "01-language",
+        {
+            "id": identity(0),
+            "action": "dropped",
+            "reason": "language_not_kept",
+            "detail": "fr",
+        },
+    )
+    run._write("stages/01-language")
+    folder = run.publish()
+    (table,) = [t for t in coverage(folder, load_run(folder)) if t["key"] == "language"]
+    assert [(row["value"], row["in"], row["out"]) for row in table["rows"]] == [
+        ("en", {"documents": 9, "bytes": 9}, {"documents": 9, "bytes": 9}),
+        ("fr", {"documents": 1, "bytes": 1}, {"documents": 0, "bytes": 0}),
+    ]
+
+
 def test_coverage_shows_thirty_values_and_the_sum_of_the_others(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     run.ingest(

@@ -255,7 +255,8 @@ def test_a_bad_file_of_seed_words_is_named_with_what_is_wrong(
         ("{\n", ":1: is not JSON"),
         ('{"text": "a"}\n', ":1: needs the strings"),
         ('{"text": "secret", "label": "a b"}\n', ":1: label:"),
-        ('{"text": "a", "label": "b"}\n' * 3, "has 3 lines"),
+        ('{"text": "a", "label": "b"}\n' * 3, "has 3 texts"),
+        ('{"text": " .", "label": "b"}\n' * 30, "has 0 texts"),
         ('{"text": "a", "label": "b"}\n' * 30, "the only label is b"),
     ],
 )

@@ -4,6 +4,7 @@ import json
 
 from corpusmill import storage
 from corpusmill.errors import UsageError
+from corpusmill.filters.shingles import words
 from corpusmill.filters.topic_seeds import MOST_TOPICS, check_topic
 
 MOST_BYTES = 1 << 30
@@ -13,7 +14,9 @@ FEWEST = 20
 
 
 def read_labelled(path: str) -> tuple[list[str], list[str]]:
-    """Texts and labels of a file in UTF-8; other fields of a line do not matter.
+    """Texts and labels of a file in UTF-8, without texts that have no word.
+
+    Other fields of a line do not matter.
 
     Raises UsageError that names file and line, and never quotes a text.
     """
@@ -37,6 +40,8 @@ def read_labelled(path: str) -> tuple[list[str], list[str]]:
             isinstance(row.get(name), str) for name in ("text", "label")
         ):
             raise UsageError(f"labelled {path}:{number}: needs the strings `text` and `label`")
+        if not any(words(row["text"])):
+            continue
         try:
             labels.append(check_topic(row["label"]))
             texts.append(row["text"].encode("utf-8", "replace").decode())
@@ -46,7 +51,9 @@ def read_labelled(path: str) -> tuple[list[str], list[str]]:
                 "64 at most, and not unknown"
             ) from None
     if len(texts) < FEWEST:
-        raise UsageError(f"labelled {path}: has {len(texts)} lines; {FEWEST} at least are needed")
+        raise UsageError(
+            f"labelled {path}: has {len(texts)} texts with words; {FEWEST} at least are needed"
+        )
     if len(set(labels)) > MOST_TOPICS:
         raise UsageError(f"labelled {path}: has more than {MOST_TOPICS} labels")
     return texts, labels

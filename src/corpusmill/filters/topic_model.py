@@ -149,5 +149,6 @@ class TopicModel:
             labels, values = self._model.predict([lines[row] for row in rows], k=-1)
             for row, names, chances in zip(rows, labels, values, strict=True):
                 found[row] = 0.0
-                found[row, [self._column[name] for name in names]] = chances
+                columns = [self._column[name] for name in names]
+                found[row, columns] = np.minimum(chances, 1.0)  # rounding can exceed 1
         return found

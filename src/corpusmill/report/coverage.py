@@ -1,7 +1,8 @@
 """What of the input's languages, domains, topics, kinds and licences came out of a run?
 
 Reads columns of Parquet files and no text. A language and a topic are known only from the stage on
-that sets them: what went in is counted at the first barrier at which any document has one.
+that sets them: what went in is counted at the first barrier at which any document has one, and in
+the ledger of that stage, which has the language or topic of what it dropped as detail.
 """
 
 import re
@@ -78,6 +79,7 @@ def coverage(run: str, record: RunRecord) -> list[dict[str, Any]]:
         tallies = _tally(run, record, f"stages/{area}", wanted)
         for key in wanted:
             if any(value is not None for value in tallies[key].documents):
+                _add_dropped(run, record, area, key, tallies[key])
                 before[key] = area, tallies[key]
         wanted = [key for key in wanted if key not in before]
         if not wanted:
@@ -139,6 +141,18 @@ def _tally(run: str, record: RunRecord, area: str, keys: list[str]) -> dict[str,
     return tallies
 
 
+def _add_dropped(run: str, record: RunRecord, area: str, key: str, tally: _Tally) -> None:
+    """Add what the stage that sets a language or topic dropped because of it."""
+    for stage in record.stages:
+        if stage.name > area or stage.name.partition("-")[2] != _SET_BY.get(key):
+            continue
+        columns = ["action", "detail", INGEST_BYTES]
+        for _, rows in part_tables(run, record, f"ledger/{stage.name}", columns):
+            dropped = rows.filter(pc.equal(rows.column("action"), "dropped"))
+            sizes = pc.struct_field(dropped.column("scores"), INGEST_SCORE).cast(pa.float64())
+            tally.add(one_chunk(dropped.column("detail")), one_chunk(sizes), _as_it_is)
+
+
 def _of_metadata(key: str) -> Callable[[pa.Array], pa.Array]:
     return lambda entries: pc.map_lookup(entries, key, "first")
 
@@ -169,3 +183,6 @@ _KEYS: dict[str, tuple[str, Callable[[pa.Array], pa.Array], Callable[[str], str]
     "licence": ("metadata", _of_metadata("licence"), _as_it_is),
 }
 """Key -> the column it comes from, how it is read there, and the form in which it is counted."""
+
+_SET_BY = {"language": "language", "topic": "topics"}
+"""Key -> the stage that sets it and may drop for it."""
