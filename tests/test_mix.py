@@ -144,8 +144,8 @@ def test_what_is_hard_to_predict_gains_and_what_was_not_measured_is_as_the_mean(
         ({"temperature": 2, "boost": 0.9}, "greater than or equal to 1"),
         ({"weights": {"a": 1}, "boost": 2}, "boost: is for temperature"),
         ({"temperature": 2, "classes": 5}, "classes: is for"),
-        ({"temperature": 2, "by": "uri"}, "pattern"),
-        ({"temperature": 2, "by": "metadata."}, "pattern"),
+        ({"temperature": 2, "by": "langage"}, "did you mean 'language'"),
+        ({"temperature": 2, "by": "metadata."}, "followed by a key"),
         (
             {"temperature": 2, "by": "kind", "classes": 2, "budgets": {"a": 1, "b": 1}},
             "2 are named",
@@ -286,6 +286,8 @@ def test_a_key_that_tells_documents_apart_is_refused(
     monkeypatch.setattr(tokenize, "MOST_VALUES", 10)
     with pytest.raises(UsageError, match=r"metadata\.topic has more than 10 values"):
         write(tmp_path, Mix(by="metadata.topic", temperature=1))
+    _, notes = write(tmp_path / "none", Mix(by="metadata.missing", temperature=1), documents=20)
+    assert any("no document has a metadata.missing" in note for note in notes)
 
 
 def test_values_that_are_no_names_have_no_class_of_their_own(tmp_path: Path) -> None:

@@ -10,15 +10,20 @@ from collections.abc import Collection, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from corpusmill import storage
+from corpusmill.errors import one_of
 from corpusmill.stage import Apply, NarrowStage, Outcome
 from corpusmill.tokenize.manifest import BY_SOURCE, Mixture, MixturePhase, Weight, Weights
 from corpusmill.tokenize.weighting import as_weights, bounded_shares, by_perplexity, tempered
 
 if TYPE_CHECKING:
     from corpusmill.pretrain.rebalance import Judgement
+
+PLAIN_CLASSES = (BY_SOURCE, "kind", "language")
+METADATA = "metadata."
+"""What classes can be."""
 
 CLASSES = 100
 """That a mixture tells apart, if the recipe does not say."""
@@ -50,7 +55,7 @@ class Mix(NarrowStage):
     name: ClassVar[str] = "mix"
     path_settings: ClassVar[tuple[str, ...]] = ("rebalance",)
 
-    by: str = Field(default=BY_SOURCE, pattern=r"^(source|kind|language|metadata\.\S.*)$")
+    by: str = BY_SOURCE
     """What the classes are: `source`, `kind`, `language` or `metadata.KEY`. Documents without a
     value are the class `unknown`."""
     weights: dict[str, Weight] = Field(default_factory=dict)
@@ -78,6 +83,15 @@ class Mix(NarrowStage):
     curriculum: tuple[Phase, ...] = ()
     """Phases that come first, one after another, each {tokens, weights}; the weights of the stage
     are for what comes after them."""
+
+    @field_validator("by")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in PLAIN_CLASSES and not value.removeprefix(METADATA).strip():
+            raise ValueError("metadata. must be followed by a key")
+        if value not in PLAIN_CLASSES and not value.startswith(METADATA):
+            raise ValueError(one_of(value, [*PLAIN_CLASSES, METADATA + "KEY"]))
+        return value
 
     @model_validator(mode="after")
     def _one_way(self) -> "Mix":

@@ -25,7 +25,7 @@ from corpusmill.stages.fertility import (
     fertility_rows,
     fold_fertility,
 )
-from corpusmill.stages.mix import OTHER, UNKNOWN, Mix
+from corpusmill.stages.mix import METADATA, OTHER, UNKNOWN, Mix
 from corpusmill.tokenize.encode import Encoder
 from corpusmill.tokenize.given import given_files
 from corpusmill.tokenize.manifest import (
@@ -341,7 +341,7 @@ class _Encode:
     @property
     def columns(self) -> tuple[str, ...]:
         """The metadata, too, where they say what class a document is of."""
-        more = ("metadata",) if self.group is not None and self.group.startswith(_KEY) else ()
+        more = ("metadata",) if self.group is not None and self.group.startswith(METADATA) else ()
         return ("text", "source", "kind", "language", "augmented_from", *more)
 
     def open(self) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
@@ -371,13 +371,10 @@ class _Encode:
         return encode
 
 
-_KEY = "metadata."
-
-
 def _groups(batch: pa.RecordBatch, by: str) -> pa.Array:
     """The class that each document says it is of."""
-    if by.startswith(_KEY):
-        found = pc.map_lookup(batch.column("metadata"), by.removeprefix(_KEY), "first")
+    if by.startswith(METADATA):
+        found = pc.map_lookup(batch.column("metadata"), by.removeprefix(METADATA), "first")
     else:
         found = batch.column(by)
     found = pc.utf8_trim_whitespace(pc.fill_null(found, ""))
@@ -409,6 +406,8 @@ def _classes(mix: Mix, verbs: Verbs, rows: Rows, notes: list[str]) -> tuple[str,
             f"mix: by: {mix.by} has more than {MOST_VALUES:,} values: it tells documents apart, "
             "not classes; name a key with fewer"
         )
+    if tokens.keys() == {UNKNOWN}:
+        notes.append(f"mix: no document has a {mix.by}: all are of the class {UNKNOWN!r}")
     told = mix.told_apart(tokens)
     rest = len(tokens.keys() - set(told) - {OTHER})
     if rest:
