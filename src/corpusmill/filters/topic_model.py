@@ -133,7 +133,8 @@ class TopicModel:
         np.add.at(total, owner[known], found[known])
         judged = np.bincount(owner[known], minlength=len(texts)).astype(float)
         judged[judged == 0] = np.nan
-        return total / judged[:, None]
+        mean: FloatArray = total / judged[:, None]
+        return mean
 
     def best_of_lines(self, lines: Sequence[str]) -> list[str | None]:
         """The likeliest topic of each normalised line; None for one without a word."""

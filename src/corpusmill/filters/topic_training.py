@@ -128,6 +128,7 @@ def train_topics(
         info = storage.write_atomic(path, storage.read_bytes(stored))
         tried = TopicModel.of(model)
         found = tried.best_of_lines([left_out.without(line) for _, line in held_out])
+    accuracy, macro_f1 = _trial([topic for topic, _ in held_out], found)
     card = TopicCard(
         xxh3=info.xxh3,
         bytes=info.bytes,
@@ -136,24 +137,22 @@ def train_topics(
         seed=seed,
         learning=learning,
         rate=rate,
-        **_trial([topic for topic, _ in held_out], found),
+        held_out=len(held_out),
+        accuracy=accuracy,
+        macro_f1=macro_f1,
     )
     storage.write_json(card_path(path), card.model_dump(mode="json"))
     return card
 
 
-def _trial(given: Sequence[str], found: Sequence[str | None]) -> dict[str, float | int | None]:
-    """Accuracy and macro F1 over the topics that were held out."""
+def _trial(given: Sequence[str], found: Sequence[str | None]) -> tuple[float | None, float | None]:
+    """Accuracy, and macro F1 over the topics that were held out; null for too few examples."""
     if len(given) < FEWEST_TRIED:
-        return {"held_out": len(given), "accuracy": None, "macro_f1": None}
+        return None, None
     right = Counter(a for a, b in zip(given, found, strict=True) if a == b)
     had, said = Counter(given), Counter(found)
     f1 = [2 * right[topic] / (had[topic] + said[topic]) for topic in had]
-    return {
-        "held_out": len(given),
-        "accuracy": sum(right.values()) / len(given),
-        "macro_f1": sum(f1) / len(f1),
-    }
+    return sum(right.values()) / len(given), sum(f1) / len(f1)
 
 
 def _seed_lines(seeds: Sequence[str], chance: np.random.Generator) -> Iterator[str]:
