@@ -199,7 +199,7 @@ def transformers_speed(
                 model.tokenizer.batch_decode(output, skip_special_tokens=True)
 
     direct = Direct(model, "en", "fr")
-    sides = {
+    sides: dict[str, tuple[int, Callable[[], object]]] = {
         "batched": (len(sentences), partial(direct.translate, sentences, range(len(sentences)))),
         "one_by_one": (len(few), naive),
     }
@@ -293,9 +293,9 @@ def use(given: argparse.Namespace) -> Figures:
             "documents": len(texts),
             "accepted": len(added) / len(texts),
             "refused_for": dict(Counter(r.reason for r in results if r.reason)),
-            **{f"{name}_of_sentences": n for name, n in counted.items()},
-            "chrf_quantiles": _quantiles(measured),
-            "new_ngrams_per_added_word": _gained(texts, added),
+            "of_sentences": dict(counted),
+            "chrf_quantiles": _rounded(_quantiles(measured)),
+            "new_ngrams_per_added_word": _rounded(_gained(texts, added)),
             "documents_per_cpu_second": len(texts) / seconds,
         }
 
@@ -305,6 +305,10 @@ def _quantiles(values: Sequence[float]) -> dict[str, float]:
         return {}
     cuts = statistics.quantiles(values, n=20, method="inclusive")
     return {f"p{5 * (n + 1)}": cuts[n] for n in (0, 4, 9, 14, 18)}
+
+
+def _rounded(values: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 3) for name, value in values.items()}
 
 
 def _gained(texts: Sequence[str], added: Sequence[str]) -> dict[str, float]:

@@ -10,6 +10,7 @@ import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import sentencepiece
 import torch
@@ -147,9 +148,7 @@ def _examples(
     return {name: inputs[name] for name in ("input_ids", "attention_mask", "labels")}
 
 
-def _share_right(
-    model: MarianMTModel, tokenizer: MarianTokenizer, pairs: Sequence[tuple[str, str]]
-) -> float:
+def _share_right(model: Any, tokenizer: Any, pairs: Sequence[tuple[str, str]]) -> float:
     """Of English sentences that come out as the other language's; there only is one translation."""
     sources = [f"{TO['eo']} {english}" for english, _ in pairs]
     inputs = tokenizer(sources, padding=True, return_tensors="pt")
@@ -158,4 +157,5 @@ def _share_right(
         output = model.generate(**inputs, max_new_tokens=60, num_beams=1)
     model.train()
     texts = tokenizer.batch_decode(output, skip_special_tokens=True)
-    return sum(t == other for t, (_, other) in zip(texts, pairs, strict=True)) / len(pairs)
+    right = sum(text == other for text, (_, other) in zip(texts, pairs, strict=True))
+    return right / len(pairs)
