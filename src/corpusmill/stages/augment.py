@@ -7,7 +7,7 @@ part where it stopped without repeating other stages.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -105,9 +105,17 @@ class Augment(GlobalStage):
     """Decides which documents are chosen, and what happens to them; the recipe's seed unless
     given."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _translates_unless_told(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        given = [name for name in ("backtranslate", "noise") if values.get(name) is not None]
+        return values if given else {**values, "backtranslate": {}}
+
     @model_validator(mode="after")
     def _fits_together(self) -> "Augment":
-        if self.backtranslate is not None and self.noise is not None:
+        if (self.backtranslate is None) == (self.noise is None):
             raise ValueError("give either backtranslate or noise; a recipe may have both in turn")
         if self.rarity and self.budget is None:
             raise ValueError("rarity: needs a budget that is spent on what is rare first")
@@ -130,10 +138,6 @@ class Augment(GlobalStage):
         chosen = self._filter()
         languages = ", ".join(chosen.languages) or "all languages"
         return [f"{self._share:g} of the documents in {languages}, {self.copies} new of each"]
-
-    @property
-    def _translator(self) -> Backtranslate:
-        return self.backtranslate or Backtranslate()
 
     @property
     def _share(self) -> float:
@@ -170,10 +174,10 @@ class Augment(GlobalStage):
 
     def check(self) -> None:
         """Raise UsageError for an engine or a language that is not there."""
-        if self.noise is None:
+        if self.backtranslate is not None:
             for language in self._filter().languages:
                 try:
-                    self._translator.check(language)
+                    self.backtranslate.check(language)
                 except UsageError as error:
                     raise UsageError(f"augment: {error}") from None
 
@@ -196,7 +200,7 @@ class Augment(GlobalStage):
         }
         if self.noise is not None:
             return AddNoise.model_validate({**chosen, "maker": self.noise})
-        return AddParaphrases.model_validate({**chosen, "maker": self._translator})
+        return AddParaphrases.model_validate({**chosen, "maker": self.backtranslate})
 
 
 class AddDerived(NarrowStage):
