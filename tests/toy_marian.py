@@ -157,5 +157,5 @@ def _share_right(model: Any, tokenizer: Any, pairs: Sequence[tuple[str, str]]) -
         output = model.generate(**inputs, max_new_tokens=60, num_beams=1)
     model.train()
     texts = tokenizer.batch_decode(output, skip_special_tokens=True)
-    right = sum(text == other for text, (_, other) in zip(texts, pairs, strict=True))
-    return right / len(pairs)
+    count: int = sum(text == other for text, (_, other) in zip(texts, pairs, strict=True))
+    return count / len(pairs)
