@@ -152,6 +152,27 @@ def test_the_stage_gives_the_same_in_a_child_process() -> None:
     assert outcome.verdicts.equals(here.verdicts)
 
 
+def test_the_models_of_every_language_fit_into_the_memory_of_a_child_process() -> None:
+    texts = {
+        "en": "John Miller met Mary Jones at the harbour, where the ferry left at noon.",
+        "fr": "Jean Dupont a rencontré Marie Laurent sur le quai avant le départ du bateau.",
+        "de": "Hans Weber traf am Hafen seine Schwester Anna Schneider aus Hamburg.",
+        "zh": "王小明和李华昨天在北京见面。",
+    }
+    documents = batch(*texts.values())
+    languages = pa.array(list(texts), pa.string())
+    documents = documents.set_column(
+        documents.schema.get_field_index("language"), "language", languages
+    )
+    isolated = IsolatedStage(Anonymize(ner="auto"))
+    try:
+        outcome = isolated.apply(documents)
+    finally:
+        isolated.stop()
+    changed = outcome.documents.column("text").to_pylist()
+    assert all("<PERSON>" in text for text in changed), changed
+
+
 def test_a_document_with_what_is_dropped_goes_as_a_whole() -> None:
     documents = batch(f"Ask {ADDRESS} or {PHONE} or {ADDRESS}.", f"Ask {PHONE}.", "Nobody.")
     stage = Anonymize(methods={"EMAIL_ADDRESS": "drop"})

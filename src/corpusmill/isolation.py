@@ -23,9 +23,6 @@ import pyarrow.ipc
 from corpusmill.errors import MillError, RunError, where_raised
 from corpusmill.stage import Apply, NarrowStage, Outcome
 
-DEFAULT_MEMORY_MB = 2048
-"""What an isolated stage may allocate beyond what it holds once its models are loaded."""
-
 DEFAULT_CPU_SECONDS = 20
 """CPU seconds for one call of an isolated stage, besides those for the size of the batch
 (`NarrowStage.cpu_seconds_per_mb`); a document alone in its batch that needs more is quarantined."""
@@ -160,7 +157,7 @@ class IsolatedStage:
             # Loading a model may take longer than judging a document: no limit on CPU time yet.
             child = Child()
             try:
-                child.call(_open_stage, self.stage, DEFAULT_MEMORY_MB)
+                child.call(_open_stage, self.stage, self.stage.memory_mb)
                 return child
             except (ChildDied, ChildError) as error:
                 reason = str(error)

@@ -223,6 +223,12 @@ class NarrowStage(Stage):
         for a call: a long document may take longer."""
         return 2.0
 
+    @property
+    def memory_mb(self) -> int:
+        """What a child that runs the stage may allocate beyond what it holds when it is opened:
+        address space, of which much is never touched."""
+        return 2048
+
     @abstractmethod
     def open(self) -> Apply:
         """Load what is needed, once per worker, and return the function that judges batches."""
