@@ -255,10 +255,10 @@ def test_a_sentence_that_kills_or_stops_the_programs_is_lost_and_no_other(
 def test_similarity_refuses_what_says_something_else() -> None:
     if importlib.util.find_spec(PACKAGE) is None:
         pytest.skip(f"{PACKAGE} is not installed")
-    gate = Gate(min_similarity=0.8, min_chrf=0).open("en")
+    gate = Gate(min_similarity=0.5, min_chrf=0).open("en")
     original = "The miller went to the market with two bags of flour."
     same = "The man from the mill took two sacks of flour to the marketplace."
-    other = "The minister of the interior wants to tax bags for the market."
+    other = "The minister of finance walked out of the talks on bank tax rules."
     assert gate.judge(original, same, 1.0, {}) is None
     assert gate.judge(original, other, 1.0, {}) == "similarity"
 

