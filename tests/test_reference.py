@@ -8,12 +8,15 @@ from pydantic import BaseModel
 from corpusmill.pipelines.engines.settings import EngineSettings, RaySettings, SparkSettings
 from corpusmill.pipelines.reference import settings_table
 from corpusmill.stages.anonymize import Anonymize
+from corpusmill.stages.augment import Augment
 from corpusmill.stages.boilerplate import Boilerplate
 from corpusmill.stages.decontaminate import Decontaminate
 from corpusmill.stages.deduplicate import Deduplicate
 from corpusmill.stages.heuristics import Heuristics
 from corpusmill.stages.k_anonymity import KAnonymity
 from corpusmill.stages.language import Language
+from corpusmill.stages.mix import Mix, Phase
+from corpusmill.stages.noise import Noise
 from corpusmill.stages.quality import Quality
 from corpusmill.stages.scorers.checkpoint import CheckpointScorer
 from corpusmill.stages.scorers.classifier import ClassifierScorer
@@ -22,6 +25,7 @@ from corpusmill.stages.scorers.transformer import TransformerScorer
 from corpusmill.stages.sources.source import Licences, Source
 from corpusmill.stages.substrings import Substrings
 from corpusmill.stages.tokenize import Tokenize
+from corpusmill.stages.topics import Topics
 from corpusmill.stages.toxicity import Toxicity
 
 PAGES: dict[str, tuple[type[BaseModel], ...]] = {
@@ -38,6 +42,9 @@ PAGES: dict[str, tuple[type[BaseModel], ...]] = {
     ),
     "decontaminate.md": (Decontaminate,),
     "toxicity.md": (Toxicity,),
+    "topics.md": (Topics,),
+    "augment.md": (Augment, Noise),
+    "mix.md": (Mix, Phase),
     "k_anonymity.md": (KAnonymity,),
     "privacy.md": (Anonymize,),
     "vocabulary.md": (Tokenize,),

@@ -12,7 +12,6 @@ from corpusmill.pipelines.recipe import check_recipe
 from corpusmill.pipelines.representation import measure_representation
 from corpusmill.pipelines.run import run
 from corpusmill.report.coverage import coverage
-from corpusmill.stages import registry
 
 TEXTS = [
     "The old mosque of the town is that with the blue roof, and muslims pray in it. ",
@@ -22,9 +21,8 @@ TEXTS = [
 
 
 @pytest.fixture
-def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def recipe(tmp_path: Path) -> dict[str, Any]:
     """A recipe over 240 documents with a word list that silences a group."""
-    monkeypatch.setitem(registry.STAGES, "topics", "corpusmill.stages.topics:Topics")
     lines = [{"id": str(n), "text": TEXTS[n % 3] * 3 + f"Number {n}."} for n in range(240)]
     (tmp_path / "in.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     (tmp_path / "words.txt").write_text("mosque\n")

@@ -156,6 +156,7 @@ def run(
 ) -> None:
     """Run a recipe, or the default recipe on files and folders; the same command resumes."""
     from corpusmill.pipelines.oneshot import recipe_for
+    from corpusmill.pipelines.representation import measure_representation
     from corpusmill.pipelines.run import run as run_recipe
     from corpusmill.report.html import write_report
 
@@ -182,17 +183,20 @@ def run(
             discard_stages=discard_stages,
             progress=progress,
         )
+    measure_representation(out)
     write_report(out)
     _finished(out, record, as_json)
 
 
 def _finished(out: str, record: "RunRecord", as_json: bool) -> None:
     from corpusmill.report.facts import funnel_data
+    from corpusmill.report.representation import representation_facts, representation_view
     from corpusmill.report.terminal import funnel_view
 
     quarantined = sum(stage.counts.quarantined for stage in record.stages)
     left = record.stages[-1].counts.out
     places = _places(out)
+    represented = representation_facts(out, record)
     if as_json:
         _print_json(
             {
@@ -201,11 +205,14 @@ def _finished(out: str, record: "RunRecord", as_json: bool) -> None:
                 "quarantined": quarantined,
                 "notes": record.notes,
                 "places": places,
+                "representation_warnings": represented["warnings"],
                 "stages": [stage.to_json() for stage in record.stages],
             }
         )
         return
     _show(funnel_view(funnel_data(record)))
+    if (view := representation_view(represented)) is not None:
+        _show(view)
     typer.echo(f"{left} documents left; {quarantined} quarantined; every document is accounted for")
     if not left:
         typer.echo("warning: every document was dropped")
@@ -313,26 +320,44 @@ def report(
     train: Annotated[
         str | None, typer.Option(metavar="TRAIN_DIR", help="Show this training's loss, too.")
     ] = None,
+    terms: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Count mentions of these groups of people (YAML)."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write RUN/report.html and print the funnel of documents, the rules and what matched."""
+    from corpusmill.pipelines.representation import measure_representation
     from corpusmill.report.contamination import contamination_data, contamination_view
     from corpusmill.report.facts import funnel_data
     from corpusmill.report.html import report_facts, write_page
+    from corpusmill.report.representation import representation_facts, representation_view
     from corpusmill.report.terminal import funnel_view, rules_view
 
+    measure_representation(run, terms or "")
     facts = report_facts(run, train)
     funnel, rules = funnel_data(facts["record"]), facts["rules"]
     path = write_page(run, facts)
+    represented = representation_facts(run)
     if as_json:
-        matched = contamination_data(run)
-        _print_json({"report": path, "funnel": funnel, "rules": rules, "contamination": matched})
+        _print_json(
+            {
+                "report": path,
+                "funnel": funnel,
+                "rules": rules,
+                "contamination": contamination_data(run),
+                "coverage": facts["coverage"],
+                "representation": represented,
+            }
+        )
         return
     _show(funnel_view(funnel))
     if rules:
         _show(rules_view(rules))
     if facts["contamination"]:
         _show(contamination_view(facts["contamination"]))
+    if (view := representation_view(represented)) is not None:
+        _show(view)
     _print_places(_places(run, train))
 
 

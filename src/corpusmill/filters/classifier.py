@@ -117,7 +117,7 @@ def read_card(path: str) -> Card | None:
 def check_classifier(path: str, label: str = GOOD) -> None:
     """Raise UsageError if the package is missing, or the file is no model that can be used."""
     import_fasttext()
-    with _local_copy(path) as local:
+    with local_copy(path) as local:
         _check_file(path, local, label)
 
 
@@ -140,7 +140,7 @@ def _check_file(path: str, local: str, label: str) -> Card | None:
 
 
 @contextlib.contextmanager
-def _local_copy(path: str) -> Iterator[str]:
+def local_copy(path: str) -> Iterator[str]:
     """A path that fastText can open: it knows local files only."""
     if storage.is_local(path):
         local = path.removeprefix("file://")
@@ -177,7 +177,7 @@ class Classifier:
         Raises UsageError for what is no whole model, or has no such label.
         """
         fasttext = import_fasttext()
-        with _local_copy(path) as local:
+        with local_copy(path) as local:
             self._card = _check_file(path, local, label)
             # fasttext.load_model prints a warning; this is what it calls.
             self._model: Any = fasttext.FastText._FastText(local)

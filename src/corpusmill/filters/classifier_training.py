@@ -75,11 +75,11 @@ def train(
         RunError: no learning rate gave a model that consists of numbers.
     """
     lines, counts = _training_lines(training, seed)
-    with _scratch(work) as folder:
+    with scratch(work) as folder:
         text = os.path.join(folder, "training.txt")
         storage.write_atomic(text, lines)
         for rate in RATES:
-            model = _train_once(text, learning, seed, rate)
+            model = train_once(text, learning, seed, rate)
             if model is not None and np.isfinite(model.get_output_matrix()).all():
                 break
         else:
@@ -146,7 +146,7 @@ def _lines(texts: pa.Array) -> list[str]:
     return [line for line in normalise(cut_windows(texts, LINE_BYTES)[0]).to_pylist() if line]
 
 
-def _train_once(text: str, learning: Learning, seed: int, rate: float) -> Any | None:
+def train_once(text: str, learning: Learning, seed: int, rate: float) -> Any | None:
     """fastText's model of a training file; None where training ended in NaN."""
     try:
         return import_fasttext().train_supervised(
@@ -167,7 +167,7 @@ def _train_once(text: str, learning: Learning, seed: int, rate: float) -> Any | 
 
 
 @contextlib.contextmanager
-def _scratch(work: str) -> Iterator[str]:
+def scratch(work: str) -> Iterator[str]:
     """A local folder, below `work` unless that is remote, removed with what is in it.
 
     Its name is fixed, so that what a killed run left is removed by the next.

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from corpusmill import storage
 from corpusmill.errors import UsageError
-from corpusmill.filters.classifier import Learning, _local_copy, card_path, import_fasttext
+from corpusmill.filters.classifier import Learning, card_path, import_fasttext, local_copy
 from corpusmill.filters.classifier_text import NORMALISATION, normalise
 from corpusmill.filters.fasttext_file import LABEL, labels_of
 from corpusmill.filters.windows import cut_windows
@@ -77,7 +77,7 @@ def read_topic_card(path: str) -> TopicCard | None:
 def topics_of_model(path: str) -> list[str]:
     """The topics that a model knows; UsageError for what is no whole model."""
     import_fasttext()
-    with _local_copy(path) as local:
+    with local_copy(path) as local:
         card = read_topic_card(path)
         if card is not None and (card.format, card.normalisation) != (FORMAT, NORMALISATION):
             raise UsageError(f"{path}: was made by another version of corpusmill: train it again")
@@ -98,7 +98,7 @@ class TopicModel:
         Raises UsageError for what is no whole model.
         """
         topics_of_model(path)
-        with _local_copy(path) as local:
+        with local_copy(path) as local:
             # fasttext.load_model prints a warning; this is what it calls.
             self._take(import_fasttext().FastText._FastText(local))
 

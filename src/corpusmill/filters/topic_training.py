@@ -20,7 +20,7 @@ from corpusmill import storage
 from corpusmill.errors import RunError
 from corpusmill.filters.classifier import Learning, card_path
 from corpusmill.filters.classifier_text import normalise
-from corpusmill.filters.classifier_training import RATES, _scratch, _train_once
+from corpusmill.filters.classifier_training import RATES, scratch, train_once
 from corpusmill.filters.fasttext_file import LABEL
 from corpusmill.filters.term_labels import LabelledTerms
 from corpusmill.filters.topic_model import TopicCard, TopicModel
@@ -114,11 +114,11 @@ def train_topics(
         of_seeds = _seed_lines(seeds[topic], chance) if topic in seeds else ()
         shown += [f"{LABEL}{topic} {line}\n".encode() for line in (*chosen, *of_seeds) if line]
     shuffled = b"".join(shown[i] for i in chance.permutation(len(shown)).tolist())
-    with _scratch(work) as folder:
+    with scratch(work) as folder:
         text = os.path.join(folder, "training.txt")
         storage.write_atomic(text, shuffled)
         for rate in RATES:
-            model = _train_once(text, learning, seed, rate)
+            model = train_once(text, learning, seed, rate)
             if model is not None and np.isfinite(model.get_output_matrix()).all():
                 break
         else:

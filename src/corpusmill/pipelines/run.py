@@ -63,6 +63,7 @@ from corpusmill.pipelines.plan import (
     with_seed,
 )
 from corpusmill.pipelines.recipe import Recipe
+from corpusmill.pipelines.representation import measure_representation
 from corpusmill.pipelines.resume import (
     RECIPE_FILE,
     drop_only,
@@ -194,6 +195,7 @@ def run(
         if findings:
             raise RunError("the run does not reconcile:\n" + "\n".join(findings))
         if discard_stages:
+            measure_representation(out)  # while there are texts
             storage.remove(storage.join(out, "stages"))
     return record
 

@@ -13,6 +13,7 @@ STAGES = {
     "substrings": "corpusmill.stages.substrings:Substrings",
     "quality": "corpusmill.stages.quality:Quality",
     "decontaminate": "corpusmill.stages.decontaminate:Decontaminate",
+    "topics": "corpusmill.stages.topics:Topics",
     "toxicity": "corpusmill.stages.toxicity:Toxicity",
     "anonymize": "corpusmill.stages.anonymize:Anonymize",
     "k_anonymity": "corpusmill.stages.k_anonymity:KAnonymity",
