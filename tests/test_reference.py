@@ -9,6 +9,7 @@ from corpusmill.pipelines.engines.settings import EngineSettings, RaySettings, S
 from corpusmill.pipelines.reference import settings_table
 from corpusmill.stages.anonymize import Anonymize
 from corpusmill.stages.augment import Augment
+from corpusmill.stages.augment_choice import Band, Budget
 from corpusmill.stages.boilerplate import Boilerplate
 from corpusmill.stages.decontaminate import Decontaminate
 from corpusmill.stages.deduplicate import Deduplicate
@@ -27,6 +28,8 @@ from corpusmill.stages.substrings import Substrings
 from corpusmill.stages.tokenize import Tokenize
 from corpusmill.stages.topics import Topics
 from corpusmill.stages.toxicity import Toxicity
+from corpusmill.stages.translation.gate import Gate
+from corpusmill.stages.translation.settings import Backtranslate
 
 PAGES: dict[str, tuple[type[BaseModel], ...]] = {
     "sources.md": (Source, Licences),
@@ -43,7 +46,8 @@ PAGES: dict[str, tuple[type[BaseModel], ...]] = {
     "decontaminate.md": (Decontaminate,),
     "toxicity.md": (Toxicity,),
     "topics.md": (Topics,),
-    "augment.md": (Augment, Noise),
+    "augment.md": (Augment, Band, Budget, Noise),
+    "backtranslation.md": (Backtranslate, Gate),
     "mix.md": (Mix, Phase),
     "k_anonymity.md": (KAnonymity,),
     "privacy.md": (Anonymize,),
