@@ -84,6 +84,8 @@ class DuplicateSearch:
         after: "DuplicateSearch | None" = None,
     ) -> None:
         """`after` is the search through originals, for that through derived documents."""
+        self.places: int = 0
+        """Originals that it has put in order; known when it is done."""
         self.comparison = comparison
         self.verbs = verbs
         self.populations = [population for population in populations if population.size]
@@ -98,8 +100,6 @@ class DuplicateSearch:
         if after is not None:
             self.first_place += after.places
             self.first_stored = len(after.parts)
-        self.places = 0
-        """Originals that it has put in order; known when it is done."""
         self.receipts: list[str] = []
         """Of the pieces that are to be put into the index."""
         rows = [piece.documents for piece in self.indexed] + [part.rows for part in self.parts]
