@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -26,7 +27,11 @@ def s3_server(bucket: str = "bucket") -> Iterator[FaultyProxy]:
             patch.setenv(name, value)
         backend = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         backend.start()
-        proxy = FaultyProxy(*backend.get_host_and_port())
+        host, port = backend.get_host_and_port()
+        # Servers of one process share what they hold: buckets of an earlier one are still there.
+        with urllib.request.urlopen(f"http://{host}:{port}/moto-api/reset", data=b""):
+            pass
+        proxy = FaultyProxy(host, port)
         patch.setenv("AWS_ENDPOINT_URL", proxy.url)
         s3fs.S3FileSystem.clear_instance_cache()
         s3fs.S3FileSystem().mkdir(bucket)
