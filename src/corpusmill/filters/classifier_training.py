@@ -78,12 +78,7 @@ def train(
     with scratch(work) as folder:
         text = os.path.join(folder, "training.txt")
         storage.write_atomic(text, lines)
-        for rate in RATES:
-            model = train_once(text, learning, seed, rate)
-            if model is not None and np.isfinite(model.get_output_matrix()).all():
-                break
-        else:
-            raise RunError("classifier: training ended in NaN with every learning rate")
+        model, rate = train_model(text, learning, seed, "classifier")
         known = known_words(model)
         of_good, of_raw = (
             found[~np.isnan(found)]
@@ -146,7 +141,19 @@ def _lines(texts: pa.Array) -> list[str]:
     return [line for line in normalise(cut_windows(texts, LINE_BYTES)[0]).to_pylist() if line]
 
 
-def train_once(text: str, learning: Learning, seed: int, rate: float) -> Any | None:
+def train_model(text: str, learning: Learning, seed: int, who: str) -> tuple[Any, float]:
+    """fastText's model of a training file, and its learning rate.
+
+    Raises RunError, for the stage `who`, when no rate gives one that consists of numbers.
+    """
+    for rate in RATES:
+        model = _train_once(text, learning, seed, rate)
+        if model is not None and np.isfinite(model.get_output_matrix()).all():
+            return model, rate
+    raise RunError(f"{who}: training ended in NaN with every learning rate")
+
+
+def _train_once(text: str, learning: Learning, seed: int, rate: float) -> Any | None:
     """fastText's model of a training file; None where training ended in NaN."""
     try:
         return import_fasttext().train_supervised(

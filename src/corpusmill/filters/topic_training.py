@@ -17,10 +17,9 @@ import numpy as np
 import pyarrow as pa
 
 from corpusmill import storage
-from corpusmill.errors import RunError
 from corpusmill.filters.classifier import Learning, card_path
 from corpusmill.filters.classifier_text import normalise
-from corpusmill.filters.classifier_training import RATES, scratch, train_once
+from corpusmill.filters.classifier_training import scratch, train_model
 from corpusmill.filters.fasttext_file import LABEL
 from corpusmill.filters.term_labels import LabelledTerms
 from corpusmill.filters.topic_model import TopicCard, TopicModel
@@ -117,12 +116,7 @@ def train_topics(
     with scratch(work) as folder:
         text = os.path.join(folder, "training.txt")
         storage.write_atomic(text, shuffled)
-        for rate in RATES:
-            model = train_once(text, learning, seed, rate)
-            if model is not None and np.isfinite(model.get_output_matrix()).all():
-                break
-        else:
-            raise RunError("topics: training ended in NaN with every learning rate")
+        model, rate = train_model(text, learning, seed, "topics")
         stored = os.path.join(folder, "model.bin")
         model.save_model(stored)
         info = storage.write_atomic(path, storage.read_bytes(stored))
