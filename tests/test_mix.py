@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.counted_rows import CONTEXT, Counted
 from tests.shard_folders import small_vocabulary, token_documents, write_folder
 from tests.verbs_fixture import PlainVerbs, write_parts
 
@@ -36,8 +36,8 @@ from corpusmill.tokenize.manifest import (
     read_manifest,
     training_tokens,
 )
-from corpusmill.tokenize.order import Int64Array, TrainingOrder
-from corpusmill.tokenize.packing import Packing, Segments
+from corpusmill.tokenize.order import TrainingOrder
+from corpusmill.tokenize.packing import Packing
 from corpusmill.tokenize.shards import verify_shards
 from corpusmill.tokenize.weighting import as_weights, bounded_shares, by_perplexity, tempered
 
@@ -456,22 +456,6 @@ def test_a_training_that_says_nothing_of_the_classes_is_refused(
 
 
 # ---- what training gets ----
-
-CONTEXT = 16
-
-
-@dataclass(frozen=True)
-class Counted:
-    """A stream of so many full rows."""
-
-    rows: int
-
-    @property
-    def tokens(self) -> int:
-        return self.rows * CONTEXT
-
-    def segments(self, rows: Int64Array) -> Segments:
-        raise NotImplementedError
 
 
 @given(

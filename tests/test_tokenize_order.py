@@ -2,37 +2,20 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.counted_rows import CONTEXT, Counted
 
 from corpusmill.errors import UsageError
 from corpusmill.stages.mix import Mix
 from corpusmill.tokenize.manifest import Mixture, MixturePhase
-from corpusmill.tokenize.order import WHOLE, Int64Array, TrainingOrder
-from corpusmill.tokenize.packing import Segments
+from corpusmill.tokenize.order import WHOLE, TrainingOrder
 from corpusmill.tokenize.permutation import permute
 from corpusmill.tokenize.turns import BLOCK, LEAST_FINENESS, Turns, shares_of
-
-CONTEXT = 16
-
-
-@dataclass(frozen=True)
-class Counted:
-    """A stream of so many rows; what stands in them does not matter to the order."""
-
-    rows: int
-
-    @property
-    def tokens(self) -> int:
-        return self.rows * CONTEXT
-
-    def segments(self, rows: Int64Array) -> Segments:
-        raise NotImplementedError
 
 
 def order_of(

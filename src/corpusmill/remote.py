@@ -111,20 +111,20 @@ def open_read(path: str) -> io.BufferedReader:
 
 def write(path: str, data: bytes | memoryview) -> None:
     """Store a file whole: object stores show it when all of it has arrived, or not at all."""
-    fs, inner = _filesystem(path)
+    fs, inner = filesystem(path)
     content = data if isinstance(data, bytes) else bytes(data)
     _insist("write", path, lambda: fs.pipe_file(inner, content))
 
 
 def stat(path: str) -> Stored:
     """Size and tag of a file, asked for anew."""
-    fs, inner = _filesystem(path)
+    fs, inner = filesystem(path)
     return _stored(path, _insist("read", path, lambda: _info(fs, inner)))
 
 
 def exists(path: str) -> bool:
     """Whether there is a file or folder."""
-    fs, inner = _filesystem(path)
+    fs, inner = filesystem(path)
     try:
         _insist("look for", path, lambda: _info(fs, inner))
     except FileNotFoundError:
@@ -137,7 +137,7 @@ def list_files(path: str) -> list[Stored]:
 
     Sizes and tags come with the listing, a thousand files for one request.
     """
-    fs, inner = _filesystem(path)
+    fs, inner = filesystem(path)
 
     def listed() -> dict[str, dict[str, Any]]:
         fs.invalidate_cache()
@@ -160,7 +160,7 @@ def list_files(path: str) -> list[Stored]:
 
 def remove(path: str) -> None:
     """Remove a file or a whole folder; not being there is fine."""
-    fs, inner = _filesystem(path)
+    fs, inner = filesystem(path)
 
     def removed() -> None:
         fs.invalidate_cache()
@@ -177,7 +177,7 @@ def can_swap(path: str) -> bool:
 
 def content(path: str) -> bytes | None:
     """All bytes of a small file, asked for anew; None when there is no such file."""
-    fs, inner = _filesystem(path)
+    fs, inner = filesystem(path)
     return _insist("read", path, lambda: _content(fs, inner))
 
 
@@ -187,7 +187,7 @@ def swap(path: str, old: bytes | None, new: bytes) -> bool:
     Of several that try at the same time one is told that it was. A store that does not know
     conditions (its answer is 501) stores the file all the same.
     """
-    fs, inner = _filesystem(path)
+    fs, inner = filesystem(path)
     bucket, key, _ = fs.split_path(inner)
     where = {"Bucket": bucket, "Key": key}
 
@@ -225,7 +225,8 @@ def _content(fs: Any, inner: str) -> bytes | None:
     return data
 
 
-def _filesystem(path: str) -> tuple[Any, str]:
+def filesystem(path: str) -> tuple[Any, str]:
+    """The store of a path, and the path in it. Raises UsageError where a driver is missing."""
     protocol = path.partition("://")[0]
     options: dict[str, Any] = {}
     if protocol in ("s3", "s3a") and "config_kwargs" not in fsspec.config.conf.get(protocol, {}):
@@ -331,7 +332,7 @@ class _RemoteFile(io.RawIOBase):
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._fs, self._inner = _filesystem(path)
+        self._fs, self._inner = filesystem(path)
         self._position = 0
         self._stream: Any = None
         self._version: Stored | None = None

@@ -9,7 +9,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Set
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -96,6 +96,20 @@ class Card(Trial):
         return text if self.auc > 0.5 else f"{text}; it cannot tell them apart: do not rely on it"
 
 
+CardType = TypeVar("CardType", bound=BaseModel)
+
+
+class _Stored(Protocol):
+    """What cards of every kind say of the file beside them."""
+
+    @property
+    def format(self) -> str: ...
+    @property
+    def normalisation(self) -> int: ...
+    @property
+    def xxh3(self) -> str: ...
+
+
 def card_path(path: str) -> str:
     """Where the card of a model lies."""
     return f"{path}.json"
@@ -103,15 +117,33 @@ def card_path(path: str) -> str:
 
 def read_card(path: str) -> Card | None:
     """The card of a model, None for one that was trained elsewhere. Raises UsageError."""
+    return stored_card(path, Card, "classifier ", "a classifier")
+
+
+def stored_card(path: str, kind: type[CardType], who: str, what: str) -> CardType | None:
+    """The card beside a model, None if there is none. `who` begins messages, `what` is in them."""
     card = card_path(path)
     if not storage.exists(card):
         return None
     try:
-        return Card.model_validate_json(storage.read_bytes(card))
+        return kind.model_validate_json(storage.read_bytes(card))
     except OSError as error:
-        raise UsageError(f"classifier {card}: cannot be read: {error.strerror}") from None
+        raise UsageError(f"{who}{card}: cannot be read: {error.strerror}") from None
     except ValidationError:
-        raise UsageError(f"classifier {card}: is not the card of a classifier") from None
+        raise UsageError(f"{who}{card}: is not the card of {what}") from None
+
+
+def check_card(path: str, local: str, card: "_Stored | None", form: str, who: str) -> None:
+    """Raise UsageError unless the file at `local` is the one that its card, if any, describes."""
+    if card is None:
+        return
+    if card.format != form or card.normalisation != NORMALISATION:
+        raise UsageError(f"{who}{path}: was made by another version of corpusmill: train it again")
+    if storage.checksum_file(local) != card.xxh3:
+        raise UsageError(
+            f"{who}{path}: is not the file that {card_path(path)} describes: "
+            "it is damaged, or was replaced"
+        )
 
 
 def check_classifier(path: str, label: str = GOOD) -> None:
@@ -123,16 +155,7 @@ def check_classifier(path: str, label: str = GOOD) -> None:
 
 def _check_file(path: str, local: str, label: str) -> Card | None:
     card = read_card(path)
-    if card is not None:
-        if card.format != FORMAT or card.normalisation != NORMALISATION:
-            raise UsageError(
-                f"classifier {path}: was made by another version of corpusmill: train it again"
-            )
-        if storage.checksum_file(local) != card.xxh3:
-            raise UsageError(
-                f"classifier {path}: is not the file that {card_path(path)} describes: "
-                "it is damaged, or was replaced"
-            )
+    check_card(path, local, card, FORMAT, "classifier ")
     labels = labels_of(local, path)
     if label not in labels:
         raise UsageError(f"classifier {path}: label {one_of(label, labels)}")

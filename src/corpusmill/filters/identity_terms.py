@@ -9,14 +9,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import yaml
 
-from corpusmill import storage
 from corpusmill.errors import UsageError, one_of
 from corpusmill.filters.shingles import words
 from corpusmill.filters.stop_words import STOP_WORDS
+from corpusmill.filters.term_file import read_term_file
 from corpusmill.filters.term_labels import LONGEST_TERM, LabelledTerms
-from corpusmill.plain_yaml import HostileYaml, refuse_hostile
 
 SHIPPED = Path(__file__).parent / "data" / "identity_terms.yaml"
 MOST_BYTES = 1 << 20
@@ -36,24 +34,14 @@ def read_identity_terms(path: str = "") -> Terms:
 
     The file is YAML: language -> category -> group -> list of words and phrases.
     """
-    name = path or str(SHIPPED)
-    try:
-        if path and storage.file_size(path) > MOST_BYTES:
-            raise UsageError(f"terms {name}: is larger than {MOST_BYTES >> 20} MiB")
-        text = storage.read_bytes(name).decode("utf-8-sig")
-        if path:
-            refuse_hostile(text, max_depth=5)
-        plain = yaml.safe_load(text)
-    except OSError as error:
-        raise UsageError(
-            f"terms {name}: cannot be read: {error.strerror or 'no such file'}"
-        ) from None
-    except HostileYaml as problem:
-        raise UsageError(f"terms {name}: {problem}") from None
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise UsageError(f"terms {name}: is not YAML in UTF-8") from None
-    if not isinstance(plain, dict) or not plain:
-        raise UsageError(f"terms {name}: is no mapping of languages to categories of groups")
+    name, plain = read_term_file(
+        path,
+        SHIPPED,
+        "terms",
+        most_bytes=MOST_BYTES,
+        max_depth=5,
+        of="categories of groups",
+    )
     terms: Terms = {}
     for language, categories in plain.items():
         if language not in STOP_WORDS:

@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from corpusmill import storage
-from corpusmill.errors import UsageError
-from corpusmill.filters.classifier import Learning, card_path, import_fasttext, local_copy
+from corpusmill.filters.classifier import (
+    Learning,
+    check_card,
+    import_fasttext,
+    local_copy,
+    stored_card,
+)
 from corpusmill.filters.classifier_text import NORMALISATION, normalise
 from corpusmill.filters.fasttext_file import LABEL, labels_of
 from corpusmill.filters.windows import cut_windows
@@ -63,30 +67,19 @@ class TopicCard(BaseModel):
 
 def read_topic_card(path: str) -> TopicCard | None:
     """The card of a model, None for one that was trained elsewhere. Raises UsageError."""
-    card = card_path(path)
-    if not storage.exists(card):
-        return None
-    try:
-        return TopicCard.model_validate_json(storage.read_bytes(card))
-    except OSError as error:
-        raise UsageError(f"{card}: cannot be read: {error.strerror}") from None
-    except ValidationError:
-        raise UsageError(f"{card}: is not the card of a model of topics") from None
+    return stored_card(path, TopicCard, "", "a model of topics")
 
 
 def topics_of_model(path: str) -> list[str]:
     """The topics that a model knows; UsageError for what is no whole model."""
     import_fasttext()
     with local_copy(path) as local:
-        card = read_topic_card(path)
-        if card is not None and (card.format, card.normalisation) != (FORMAT, NORMALISATION):
-            raise UsageError(f"{path}: was made by another version of corpusmill: train it again")
-        if card is not None and storage.checksum_file(local) != card.xxh3:
-            raise UsageError(
-                f"{path}: is not the file that {card_path(path)} describes: "
-                "it is damaged, or was replaced"
-            )
-        return labels_of(local, path)
+        return _checked_topics(path, local)
+
+
+def _checked_topics(path: str, local: str) -> list[str]:
+    check_card(path, local, read_topic_card(path), FORMAT, "")
+    return labels_of(local, path)
 
 
 class TopicModel:
@@ -97,10 +90,11 @@ class TopicModel:
 
         Raises UsageError for what is no whole model.
         """
-        topics_of_model(path)
+        fasttext = import_fasttext()
         with local_copy(path) as local:
+            _checked_topics(path, local)
             # fasttext.load_model prints a warning; this is what it calls.
-            self._take(import_fasttext().FastText._FastText(local))
+            self._take(fasttext.FastText._FastText(local))
 
     @classmethod
     def of(cls, model: Any) -> "TopicModel":

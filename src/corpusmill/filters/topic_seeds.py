@@ -6,14 +6,11 @@ The shipped list is ours, after the top levels of the IPTC media topics and of w
 import re
 from pathlib import Path
 
-import yaml
-
-from corpusmill import storage
 from corpusmill.errors import UsageError, one_of
 from corpusmill.filters.languages import LANGUAGES
 from corpusmill.filters.shingles import words
+from corpusmill.filters.term_file import read_term_file
 from corpusmill.filters.term_labels import LONGEST_TERM
-from corpusmill.plain_yaml import HostileYaml, refuse_hostile
 
 SHIPPED = Path(__file__).parent / "data" / "topic_seeds.yaml"
 UNKNOWN = "unknown"
@@ -35,27 +32,9 @@ def read_seeds(path: str = "") -> Seeds:
 
     Raises UsageError that names the file and what is wrong with it.
     """
-    name = path or str(SHIPPED)
-    try:
-        if path and storage.file_size(path) > MOST_BYTES:
-            raise UsageError(f"seeds {name}: is larger than {MOST_BYTES >> 20} MiB")
-        text = storage.read_bytes(name).decode("utf-8-sig")
-    except OSError as error:
-        raise UsageError(
-            f"seeds {name}: cannot be read: {error.strerror or 'no such file'}"
-        ) from None
-    except UnicodeDecodeError:
-        raise UsageError(f"seeds {name}: is not text in UTF-8") from None
-    try:
-        if path:
-            refuse_hostile(text, max_depth=4)
-        plain = yaml.safe_load(text)
-    except HostileYaml as problem:
-        raise UsageError(f"seeds {name}: {problem}") from None
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise UsageError(f"seeds {name}: is not YAML") from None
-    if not isinstance(plain, dict) or not plain:
-        raise UsageError(f"seeds {name}: is no mapping of languages to topics")
+    name, plain = read_term_file(
+        path, SHIPPED, "seeds", most_bytes=MOST_BYTES, max_depth=4, of="topics"
+    )
     seeds = {_language(name, language): _topics(name, found) for language, found in plain.items()}
     topics = {topic for found in seeds.values() for topic in found}
     if not 2 <= len(topics) <= MOST_TOPICS:

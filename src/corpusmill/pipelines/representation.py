@@ -78,12 +78,16 @@ def _count(run: str, record: RunRecord, terms: IdentityTerms) -> dict[str, Any]:
     counts = np.zeros((len(stages) + 1, 2, len(terms.groups) + 1), np.int64)
     share = _share(run, record)
     documents = size = 0
+    gone: list[pa.Array] = []
+    last = -1
     for part, table in _sample(run, record, share):
+        if part != last:
+            gone, last = [_gone(run, stage.name, part) for stage in stages], part
         texts, ids = (one_chunk(table.column(name)) for name in ("text", "id"))
         mentioned = np.column_stack([terms.mentioned(texts), np.ones(len(ids), bool)])
         alive = np.ones(len(ids), bool)
         for number, stage in enumerate(stages):
-            left = alive & ~_is_in(ids, _gone(run, stage.name, part))
+            left = alive & ~_is_in(ids, gone[number])
             targets = stage.settings.get("for") or ()
             if not targets or not {*record.parts[part].values()}.isdisjoint(targets):
                 counts[number] += mentioned[alive].sum(0), mentioned[left].sum(0)

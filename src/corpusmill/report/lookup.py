@@ -41,6 +41,13 @@ def part_tables(
                 yield part, table
 
 
+def area_files(run: str, area: str) -> list[str]:
+    """The Parquet files below an area, such as `documents` or `ledger`; none if it is not there."""
+    folder = storage.join(run, area)
+    files = storage.list_files(folder) if storage.exists(folder) else []
+    return [path for path in files if path.endswith(".parquet")]
+
+
 def has_texts(run: str) -> bool:
     """Whether the texts as they came are still there."""
     return storage.exists(storage.join(run, INGEST_AREA))

@@ -4,6 +4,7 @@ What it holds comes as Arrow, pandas, Polars, a relation of DuckDB or a dataset 
 nothing is read before it is asked for.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.dataset as pad
 
-from corpusmill import storage
+from corpusmill import remote, storage
 from corpusmill.document import without_maps
 from corpusmill.errors import UsageError, one_of
 from corpusmill.pipelines.ledger import RunRecord, load_run
 from corpusmill.report.facts import funnel_data, read_manifest
 from corpusmill.report.fate import why_data
+from corpusmill.report.lookup import INGEST_AREA, area_files
+from corpusmill.report.shard_texts import read_tokenizer
 from corpusmill.report.showing import visible
 
 if TYPE_CHECKING:
@@ -104,30 +107,29 @@ class Shards:
     """The token shards of a run: `shards.rows("train")`, `shards.decode(tokens)`."""
 
     def __init__(self, folder: str) -> None:
-        self.folder = folder
-        self._manifest = read_manifest(folder)
-        if self._manifest is None:
+        manifest = read_manifest(folder)
+        if manifest is None:
             raise UsageError(f"{folder}: there are no shards; the recipe has no `tokenize`")
+        self.folder = folder
+        self._manifest = manifest
 
     @property
     def splits(self) -> dict[str, dict[str, int]]:
         """Documents, tokens and bytes of text by split."""
-        found: dict[str, dict[str, int]] = (self._manifest or {})["splits"]
+        found: dict[str, dict[str, int]] = self._manifest["splits"]
         return found
 
     def rows(self, split: str = "train") -> Rows:
         """The documents of a split: tokens, id, source, n_bytes."""
         if split not in self.splits:
             raise UsageError(f"split {one_of(split, self.splits)}")
-        names = [s["name"] for s in (self._manifest or {})["shards"] if s["split"] == split]
+        names = [s["name"] for s in self._manifest["shards"] if s["split"] == split]
         return Rows(f"shards, {split}", _dataset([storage.join(self.folder, n) for n in names]))
 
-    @property
+    @functools.cached_property
     def tokenizer(self) -> "Tokenizer":
         """The vocabulary that the shards were made with."""
-        from tokenizers import Tokenizer
-
-        return Tokenizer.from_file(storage.join(self.folder, "tokenizer.json"))
+        return read_tokenizer(self.folder, self._manifest["tokenizer"])
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of tokens."""
@@ -153,7 +155,7 @@ class OpenedRun:
     @property
     def ingested(self) -> Rows:
         """The documents as they came; raises UsageError when `stages/` was removed."""
-        return self._rows("ingested", ("stages/00-ingest",))
+        return self._rows("ingested", (INGEST_AREA,))
 
     @property
     def ledger(self) -> Rows:
@@ -198,13 +200,7 @@ class OpenedRun:
         return why_data(self.path, key)
 
     def _rows(self, title: str, areas: Sequence[str]) -> Rows:
-        files = [
-            file
-            for area in areas
-            if storage.exists(folder := storage.join(self.path, area))
-            for file in storage.list_files(folder)
-            if file.endswith(".parquet")
-        ]
+        files = [file for area in areas for file in area_files(self.path, area)]
         if not files:
             raise UsageError(f"{self.path}: has no {title} (any more)")
         return Rows(title, _dataset(files))
@@ -233,10 +229,8 @@ def _dataset(files: Sequence[str]) -> pad.Dataset:
     kind = "parquet" if files[0].endswith(".parquet") else "ipc"
     if storage.is_local(files[0]):
         return pad.dataset([file.removeprefix("file://") for file in files], format=kind)
-    import fsspec
-
-    system = fsspec.url_to_fs(files[0])[0]
-    return pad.dataset([system._strip_protocol(f) for f in files], format=kind, filesystem=system)
+    stored = [remote.filesystem(file) for file in files]
+    return pad.dataset([path for _, path in stored], format=kind, filesystem=stored[0][0])
 
 
 def _cell(value: object) -> str:

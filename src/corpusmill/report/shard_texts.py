@@ -40,7 +40,7 @@ def shard_samples(folder: str) -> list[dict[str, Any]]:
             for run in shard["runs"]:
                 wanted.setdefault((shard["split"], run["source"]), (shard["name"], row))
                 row += int(run["rows"])
-        tokenizer = _tokenizer(folder, manifest["tokenizer"])
+        tokenizer = read_tokenizer(folder, manifest["tokenizer"])
         end_of_text = manifest["tokenizer"]["end_of_text"]
     except (KeyError, TypeError, ValueError):
         raise RunError(f"{path} is not a manifest of token shards") from None
@@ -55,7 +55,8 @@ def shard_samples(folder: str) -> list[dict[str, Any]]:
     return samples
 
 
-def _tokenizer(folder: str, recorded: dict[str, Any]) -> "Tokenizer":
+def read_tokenizer(folder: str, recorded: dict[str, Any]) -> "Tokenizer":
+    """The vocabulary beside the shards, if it is the one that the manifest has `recorded`."""
     from tokenizers import Tokenizer
 
     path = storage.join(folder, "tokenizer.json")

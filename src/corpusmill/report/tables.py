@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from corpusmill import storage
+from corpusmill import remote, storage
 from corpusmill.errors import UsageError
+from corpusmill.report.lookup import area_files
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -42,19 +43,12 @@ def parquet_files(
 
     An area without files is an empty table of the columns, all strings.
     """
-    folder = storage.join(run, area)
-    files = [path for path in _files(folder) if path.endswith(".parquet")]
+    files = area_files(run, area)
     names = ", ".join(columns)
     if not files:
         empty = ", ".join(f"NULL::VARCHAR AS {name}" for name in columns)
         return f"(SELECT {empty} LIMIT 0)"
     if not storage.is_local(run):
-        import fsspec
-
-        connection.register_filesystem(fsspec.url_to_fs(run)[0])
+        connection.register_filesystem(remote.filesystem(run)[0])
     quoted = ", ".join("'" + path.replace("'", "''") + "'" for path in files)
     return f"(SELECT {names} FROM read_parquet([{quoted}], union_by_name = true) {where})"
-
-
-def _files(folder: str) -> list[str]:
-    return storage.list_files(folder) if storage.exists(folder) else []

@@ -17,10 +17,9 @@ import xxhash
 from pydantic import Field, field_validator, model_validator
 
 from corpusmill.document import derived_id, documents_from_rows
-from corpusmill.errors import UsageError, one_of
+from corpusmill.errors import UsageError
 from corpusmill.stage import Apply, GlobalStage, Names, NarrowStage, Outcome, Part, Verbs
 from corpusmill.stages.augment_choice import (
-    METADATA,
     Band,
     Budget,
     Candidates,
@@ -30,6 +29,7 @@ from corpusmill.stages.augment_choice import (
     find_cutoff,
     ranks_of,
 )
+from corpusmill.stages.document_classes import check_class
 from corpusmill.stages.noise import Noise, add_noise
 from corpusmill.stages.translation.settings import Backtranslate
 
@@ -124,10 +124,7 @@ class Augment(GlobalStage):
     @field_validator("rarity")
     @classmethod
     def _known_rarity(cls, value: str) -> str:
-        plain = ("language", "kind", "source")
-        if value and value not in plain and (not value.startswith(METADATA) or value == METADATA):
-            raise ValueError(one_of(value, [*plain, METADATA + "KEY"]))
-        return value
+        return check_class(value, ("language", "kind", "source")) if value else value
 
     def needed_scores(self) -> tuple[str, ...]:
         """The score of the band."""

@@ -20,12 +20,11 @@ from corpusmill import storage
 from corpusmill.document import id_fraction, one_chunk
 from corpusmill.filters.shingles import word_hashes
 from corpusmill.stage import Part, Verbs
+from corpusmill.stages.document_classes import class_column, class_values
 from corpusmill.stages.translation.prose import looks_english
 
 BINS = 1 << 16
 """Of the keyed hash, in which a class is counted."""
-
-METADATA = "metadata."
 
 Numbers = npt.NDArray[np.int64]
 _Flags = npt.NDArray[np.bool_]
@@ -92,8 +91,8 @@ class Filter:
     @property
     def columns(self) -> tuple[str, ...]:
         """The document columns that are read."""
-        by = ["metadata" if self.rarity.startswith(METADATA) else self.rarity]
-        read = ["language", "kind", "augmented_from", *filter(None, by)]
+        read = ["language", "kind", "augmented_from"]
+        read += [class_column(self.rarity)] if self.rarity else []
         read += ["scores"] if self.band else []
         read += ["text"] if self.max_chars is not None or "en" in self.languages else []
         return tuple(dict.fromkeys(read))
@@ -140,10 +139,7 @@ class Filter:
         """The class of each document; null where it has no value."""
         if not self.rarity:
             return pa.repeat(pa.scalar(""), documents.num_rows)
-        if self.rarity.startswith(METADATA):
-            key = pa.scalar(self.rarity.removeprefix(METADATA))
-            return pc.map_lookup(documents.column("metadata"), key, "first")
-        return documents.column(self.rarity)
+        return class_values(documents, self.rarity)
 
 
 def _flags(values: pa.Array) -> _Flags:

@@ -22,6 +22,7 @@ from corpusmill.filters.curve import SHOWN, found_probability
 from corpusmill.filters.shingles import Shingling
 from corpusmill.filters.signatures import BINS
 from corpusmill.stage import GlobalStage, Names, NarrowStage, Part, Verbs
+from corpusmill.stages.document_classes import check_class
 from corpusmill.stages.duplicate_index import (
     Index,
     check_run,
@@ -34,7 +35,7 @@ from corpusmill.stages.duplicate_populations import choose
 from corpusmill.stages.duplicate_search import Comparison, DuplicateSearch
 from corpusmill.stages.keep_rules import LONGEST, NEWEST, SCORE, SOURCE, KeepOrder
 from corpusmill.stages.scorers.scoped_verbs import ScopedVerbs
-from corpusmill.stages.signature_files import CORPUS, LANGUAGE, METADATA, Scheme
+from corpusmill.stages.signature_files import CORPUS, LANGUAGE, Scheme
 from corpusmill.stages.verdicts import JoinVerdicts
 
 INDEX_VERSION = 2
@@ -103,10 +104,7 @@ class Deduplicate(GlobalStage):
     @field_validator("scope")
     @classmethod
     def _known_scope(cls, value: str) -> str:
-        plain = (CORPUS, SOURCE, LANGUAGE)
-        if value not in plain and (not value.startswith(METADATA) or value == METADATA):
-            raise ValueError(one_of(value, [*plain, METADATA + "KEY"]))
-        return value
+        return check_class(value, (CORPUS, SOURCE, LANGUAGE))
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Deduplicate":

@@ -32,6 +32,9 @@ class ChooseTask:
     """Where the ids of its originals that go stand, to choose derived documents of others; None to
     choose originals."""
     target: str
+    """The file with the rows, if they are not all."""
+    receipt: str
+    """A file that says how many they are: the driver reads no rows."""
 
 
 def choose(
@@ -44,11 +47,12 @@ def choose(
             part=part,
             gone=None if verdicts is None else verdicts.runs.get(part.number, ()),
             target=storage.join(verbs.work, "chosen", f"{part.number:05d}.arrow"),
+            receipt=storage.join(verbs.work, "chosen", f"{part.number:05d}.json"),
         )
         for part in parts
     ]
     verbs.each(write_chosen, tasks)
-    sizes = [storage.read_ipc(task.target).num_rows for task in tasks]
+    sizes: list[int] = [storage.read_json(task.receipt) for task in tasks]
     return [
         Population(part=part, rows="" if size == part.rows else task.target, size=size)
         for part, task, size in zip(parts, tasks, sizes, strict=True)
@@ -56,7 +60,7 @@ def choose(
 
 
 def write_chosen(task: ChooseTask) -> None:
-    """The rows of the documents that are looked at."""
+    """The rows of the documents that are looked at, if they are not all, and their number."""
     column = one_chunk(storage.read_parquet(task.part.path, ["augmented_from"])["augmented_from"])
     chosen = column.is_null()
     if task.gone is not None:
@@ -65,4 +69,6 @@ def write_chosen(task: ChooseTask) -> None:
         orphans = pc.is_in(column, value_set=pa.chunked_array(ids, pa.string()))
         chosen = pc.invert(pc.or_(chosen, orphans))
     rows = np.flatnonzero(chosen.to_numpy(zero_copy_only=False))
-    storage.write_ipc(task.target, pa.table({"row": pa.array(rows, pa.int64())}))
+    if len(rows) < task.part.rows:
+        storage.write_ipc(task.target, pa.table({"row": pa.array(rows, pa.int64())}))
+    storage.write_json(task.receipt, len(rows))

@@ -45,12 +45,12 @@ from corpusmill.stage import (
     Verbs,
     Verdicts,
 )
+from corpusmill.stages.document_classes import METADATA
 
 GROUP_SIZE = "k_anonymity_group"
 """Score: documents that show the same quasi-identifiers."""
 LARGEST_HISTOGRAM = 10_000_000
 """Distinct tuples that one process divides: 1.4 GB of memory for each million."""
-_METADATA = "metadata."
 
 
 def _attribute(name: str) -> str:
@@ -89,11 +89,11 @@ class KAnonymity(GlobalStage):
 
     @model_validator(mode="after")
     def _check_together(self) -> "KAnonymity":
-        if self.sensitive is not None and not self.sensitive.startswith(_METADATA):
+        if self.sensitive is not None and not self.sensitive.startswith(METADATA):
             raise ValueError("'sensitive' is a key of metadata: metadata.KEY")
         if (self.sensitive is None) != (self.l_diversity == 1):
             raise ValueError("'sensitive' and an 'l_diversity' of 2 or more belong together")
-        key = (self.sensitive or "")[len(_METADATA) :]
+        key = (self.sensitive or "")[len(METADATA) :]
         if self.sensitive is not None and not key.strip():
             raise ValueError("'sensitive' names no key of metadata: metadata.KEY")
         if attribute_named(key) in self.quasi_identifiers:
@@ -180,7 +180,7 @@ class _Finder:
             ):
                 found = found_in(text, metadata or (), self.attributes)
                 if found.combination:
-                    protected = dict(metadata or ()).get((self.sensitive or "")[len(_METADATA) :])
+                    protected = dict(metadata or ()).get((self.sensitive or "")[len(METADATA) :])
                     rows.append((document, found.combination, as_written(protected or "")))
             columns = list(zip(*rows, strict=True)) or [(), (), ()]
             names = ["id", "combination", "sensitive"]

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from corpusmill import storage
-from corpusmill.errors import one_of
 from corpusmill.stage import Apply, NarrowStage, Outcome
+from corpusmill.stages.document_classes import METADATA, check_class
 from corpusmill.tokenize.manifest import BY_SOURCE, Mixture, MixturePhase, Weight, Weights
 from corpusmill.tokenize.weighting import as_weights, bounded_shares, by_perplexity, tempered
 
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from corpusmill.pretrain.rebalance import Judgement
 
 PLAIN_CLASSES = (BY_SOURCE, "kind", "language")
-METADATA = "metadata."
-"""What classes can be."""
+"""What classes can be, besides keys of metadata."""
 
 CLASSES = 100
 """That a mixture tells apart, if the recipe does not say."""
@@ -89,9 +88,7 @@ class Mix(NarrowStage):
     def _known(cls, value: str) -> str:
         if value not in PLAIN_CLASSES and not value.removeprefix(METADATA).strip():
             raise ValueError("metadata. must be followed by a key")
-        if value not in PLAIN_CLASSES and not value.startswith(METADATA):
-            raise ValueError(one_of(value, [*PLAIN_CLASSES, METADATA + "KEY"]))
-        return value
+        return check_class(value, PLAIN_CLASSES)
 
     @model_validator(mode="after")
     def _one_way(self) -> "Mix":

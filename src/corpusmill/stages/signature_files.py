@@ -16,7 +16,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import xxhash
 
 from corpusmill import storage
@@ -26,20 +25,19 @@ from corpusmill.filters.permutations import permutation_signatures
 from corpusmill.filters.shingles import Shingling
 from corpusmill.filters.signatures import BINS, StoredBins, signatures, stored
 from corpusmill.stage import Part
+from corpusmill.stages.document_classes import class_column, class_values
 from corpusmill.stages.keep_rules import KeepOrder
+from corpusmill.stages.occurrences import DERIVED
 
 Integers = npt.NDArray[np.int64]
 
 Scheme = Literal["sketch", "permutations"]
 
 _PRIME = np.uint64(0xD6E8FEB86659FD93)
-_DERIVED = xxhash.xxh3_64_intdigest(b"derived")
-"""Tells the keys of derived documents from those of others."""
-
 BATCH_ROWS = 512
 """Documents measured at a time."""
 
-CORPUS, SOURCE, LANGUAGE, METADATA = "corpus", "source", "language", "metadata."
+CORPUS, SOURCE, LANGUAGE = "corpus", "source", "language"
 """Scopes; the last one is followed by a key."""
 
 
@@ -83,7 +81,7 @@ def measure(task: MeasureTask) -> None:
         keys, bins = found.keys, found.bins
         if task.scheme == "permutations":
             keys, bins = permuted(batch.column("text"), task.shingling, task.banding)
-        salt = scope_salts(batch, task.scope) ^ np.uint64(_DERIVED if task.derived else 0)
+        salt = scope_salts(batch, task.scope) ^ (DERIVED if task.derived else np.uint64(0))
         content = (found.content ^ salt[:, np.newaxis]).view(np.int64)
         number = np.arange(done, done + batch.num_rows) + task.first
         identity = {"content": content[:, 0], "other": content[:, 1], "id": number}
@@ -118,7 +116,7 @@ def scope_columns(scope: str) -> tuple[str, ...]:
     """The columns, besides id and text, that a scope is read from."""
     if scope == CORPUS:
         return ()
-    return ("metadata",) if scope.startswith(METADATA) else (scope,)
+    return (class_column(scope),)
 
 
 def scope_salts(documents: pa.RecordBatch, scope: str) -> npt.NDArray[np.uint64]:
@@ -128,12 +126,7 @@ def scope_salts(documents: pa.RecordBatch, scope: str) -> npt.NDArray[np.uint64]
     """
     if scope == CORPUS:
         return np.zeros(documents.num_rows, np.uint64)
-    if scope.startswith(METADATA):
-        key = pa.scalar(scope.removeprefix(METADATA))
-        column = pc.map_lookup(documents.column("metadata"), key, "first")
-    else:
-        column = documents.column(scope)
-    values = column.to_pylist()
+    values = class_values(documents, scope).to_pylist()
     salts = {
         value: xxhash.xxh3_64_intdigest(f"={value}".encode() if value else b"")
         for value in set(values)

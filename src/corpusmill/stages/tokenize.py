@@ -19,13 +19,14 @@ from corpusmill import storage
 from corpusmill.document import INGEST_SCORE, byte_lengths, one_chunk
 from corpusmill.errors import RunError, UsageError
 from corpusmill.stage import Names, Part, Rows, SinkStage, Stage, Verbs
+from corpusmill.stages.document_classes import class_column, class_values
 from corpusmill.stages.fertility import (
     FERTILITY_FILE,
     count_words,
     fertility_rows,
     fold_fertility,
 )
-from corpusmill.stages.mix import METADATA, OTHER, UNKNOWN, Mix
+from corpusmill.stages.mix import OTHER, UNKNOWN, Mix
 from corpusmill.tokenize.encode import Encoder
 from corpusmill.tokenize.given import given_files
 from corpusmill.tokenize.manifest import (
@@ -341,8 +342,9 @@ class _Encode:
     @property
     def columns(self) -> tuple[str, ...]:
         """The metadata, too, where they say what class a document is of."""
-        more = ("metadata",) if self.group is not None and self.group.startswith(METADATA) else ()
-        return ("text", "source", "kind", "language", "augmented_from", *more)
+        columns = ["text", "source", "kind", "language", "augmented_from"]
+        columns += [class_column(self.group)] if self.group is not None else []
+        return tuple(dict.fromkeys(columns))
 
     def open(self) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
         encoder = _encoder(storage.read_bytes(self.tokenizer))
@@ -373,11 +375,7 @@ class _Encode:
 
 def _groups(batch: pa.RecordBatch, by: str) -> pa.Array:
     """The class that each document says it is of."""
-    if by.startswith(METADATA):
-        found = pc.map_lookup(batch.column("metadata"), by.removeprefix(METADATA), "first")
-    else:
-        found = batch.column(by)
-    found = pc.utf8_trim_whitespace(pc.fill_null(found, ""))
+    found = pc.utf8_trim_whitespace(pc.fill_null(class_values(batch, by), ""))
     found = pc.if_else(pc.equal(found, ""), UNKNOWN, found)
     return pc.if_else(pc.match_substring_regex(found, CLASS_NAME), found, OTHER)
 

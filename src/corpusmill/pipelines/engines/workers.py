@@ -4,8 +4,8 @@ A worker that lacks the run folder would fail late, and one with another version
 write other bytes, which nobody would notice.
 """
 
+import functools
 import platform
-import re
 import socket
 import time
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 import xxhash
+from packaging.requirements import Requirement
 
 import corpusmill
 from corpusmill import storage
@@ -82,6 +83,7 @@ def _look(probe: _Probe) -> _Found:
     )
 
 
+@functools.cache  # a worker is asked several times
 def environment() -> Mapping[str, str]:
     """Versions of all that output depends on, a checksum of the mill's own code among them."""
     found = {
@@ -93,15 +95,23 @@ def environment() -> Mapping[str, str]:
         needed = requires("corpusmill") or []
     except PackageNotFoundError:  # not installed, only on the path
         return found
-    for requirement in needed:
-        if "extra == 'dev'" in requirement.replace('"', "'"):
+    for requirement in map(Requirement, needed):
+        if _is_of_developers(requirement):
             continue
-        name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
         try:
-            found[name] = version(name)
+            found[requirement.name] = version(requirement.name)
         except PackageNotFoundError:
             continue
     return found
+
+
+def _is_of_developers(requirement: Requirement) -> bool:
+    marker = requirement.marker
+    return (
+        marker is not None
+        and marker.evaluate({"extra": "dev"})
+        and not marker.evaluate({"extra": ""})
+    )
 
 
 def _code() -> str:

@@ -8,8 +8,6 @@ multiples of a fixed length, batches to a fixed number of rows for each length, 
 computes: a text's cost depends on no other text, as far as the library's kernels keep rows apart.
 """
 
-import contextlib
-import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +17,7 @@ import torch  # noqa: TID253 - this module itself is imported where a model is o
 
 from corpusmill.errors import RunError, UsageError
 from corpusmill.pretrain.device import deterministic, one_thread
+from corpusmill.stages.pretrained import CannotLoad, load_pretrained
 
 PAD_TO = 64
 """Tokens of which the padded lengths are multiples."""
@@ -144,31 +143,12 @@ def _are_alike(logits: torch.Tensor) -> bool:
 
 def _load(folder: str, gguf: str | None, dtype: str) -> tuple[Any, Any]:
     """Tokenizer and model."""
-    import transformers
-
-    logging: Any = transformers.utils.logging  # without types
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    where: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    if gguf is not None:
-        where["gguf_file"] = gguf
+    options = {} if gguf is None else {"gguf_file": gguf}
+    wanted = torch.bfloat16 if dtype == "bf16" else torch.float32
     try:
-        with contextlib.redirect_stderr(io.StringIO()):  # a bar that cannot be switched off
-            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **where)
-            model = transformers.AutoModelForCausalLM.from_pretrained(
-                folder,
-                **where,
-                use_safetensors=True,
-                dtype=torch.bfloat16 if dtype == "bf16" else torch.float32,
-            )
-    except Exception as error:
+        return load_pretrained("AutoModelForCausalLM", folder, wanted, **options)
+    except CannotLoad as reason:
         raise UsageError(
             f"transformer: model: transformers cannot load {folder}: its files are damaged or do "
-            f"not fit together, or it does not know them ({_first_line(error)})"
+            f"not fit together, or it does not know them ({reason})"
         ) from None
-    return tokenizer, model
-
-
-def _first_line(error: Exception) -> str:
-    """What the library says of a model; no text has been read yet that it could quote."""
-    return (str(error).strip().splitlines() or ["it gives no reason"])[0][:200]

@@ -10,8 +10,6 @@ reading the weights. One thread computes. Numbers depend on the shape of a batch
 a function of the whole list that goes in.
 """
 
-import contextlib
-import io
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -21,6 +19,7 @@ import xxhash
 
 from corpusmill.errors import UsageError
 from corpusmill.pretrain.device import deterministic, one_thread
+from corpusmill.stages.pretrained import CannotLoad, load_pretrained
 from corpusmill.stages.translation.language_codes import code_of
 
 LONGEST = 256
@@ -199,23 +198,10 @@ def _batch(lengths: Sequence[int], batch_tokens: int) -> tuple[int, int]:
 
 def _load(folder: str, device: str) -> tuple[Any, Any]:
     """Tokenizer and model, in fp32 on a processor and bf16 on a GPU."""
-    import transformers
-
-    logging: Any = transformers.utils.logging  # without types
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    where: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    dtype = torch.bfloat16 if device == "cuda" else torch.float32
     try:
-        with contextlib.redirect_stderr(io.StringIO()):  # a bar that cannot be switched off
-            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **where)
-            model = transformers.AutoModelForSeq2SeqLM.from_pretrained(
-                folder,
-                **where,
-                use_safetensors=True,
-                dtype=torch.bfloat16 if device == "cuda" else torch.float32,
-            )
-    except Exception as error:
-        reason = (str(error).strip().splitlines() or ["it gives no reason"])[0][:200]
+        tokenizer, model = load_pretrained("AutoModelForSeq2SeqLM", folder, dtype)
+    except CannotLoad as reason:
         raise UsageError(
             f"backtranslate: models: transformers cannot load {folder}: its files are damaged or "
             f"do not fit together, or it does not know them ({reason})"

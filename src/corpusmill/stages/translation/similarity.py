@@ -1,8 +1,6 @@
 """Do two texts mean the same? Cosine of their embeddings by a sentence encoder in a folder."""
 
-import contextlib
 import importlib.util
-import io
 from pathlib import Path
 from typing import Any
 
@@ -46,17 +44,14 @@ class Encoder:
     def __init__(self, folder: str = "") -> None:
         check(folder)
         import torch
-        import transformers
 
-        where: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+        from corpusmill.stages.pretrained import CannotLoad, load_pretrained
+
         path = str(model_folder(folder))
         try:
-            with contextlib.redirect_stderr(io.StringIO()):  # a bar that cannot be switched off
-                self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(path, **where)
-                self._model: Any = transformers.AutoModel.from_pretrained(
-                    path, use_safetensors=True, dtype=torch.float32, **where
-                ).eval()
-        except Exception:
+            self._tokenizer, model = load_pretrained("AutoModel", path, torch.float32)
+            self._model = model.eval()
+        except CannotLoad:
             raise UsageError(
                 f"backtranslate: gate: similarity_model: transformers cannot load {path}"
             ) from None
