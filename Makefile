@@ -10,7 +10,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-EXTRAS := train,tensorboard,energy,ray,spark,models,pdf,s3,explore,dev
+EXTRAS := train,tensorboard,energy,ray,spark,models,pdf,s3,explore,docs,dev
 CODE := src tests benchmarks airflow_dags
 
 # Nothing is fetched or reported while the mill runs.
