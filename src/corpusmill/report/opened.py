@@ -5,8 +5,9 @@ nothing is read before it is asked for.
 """
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -21,6 +22,7 @@ from corpusmill.report.fate import why_data
 from corpusmill.report.lookup import INGEST_AREA, area_files
 from corpusmill.report.shard_texts import read_tokenizer
 from corpusmill.report.showing import visible
+from corpusmill.report.sweep import sweep_data
 
 if TYPE_CHECKING:
     import datasets
@@ -55,51 +57,55 @@ class Rows:
 
         Raises UsageError for columns that are not there.
         """
+        self._check(columns)
+        return self._dataset.to_table(list(columns) if columns else None, filter=where)
+
+    def batches(
+        self, columns: Sequence[str] | None = None, where: pad.Expression | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows a batch at a time, for what does not fit in memory."""
+        self._check(columns)
+        yield from self._dataset.to_batches(list(columns) if columns else None, filter=where)
+
+    def pandas(
+        self, columns: Sequence[str] | None = None, where: pad.Expression | None = None
+    ) -> "pandas.DataFrame":
+        """As a frame of pandas."""
+        _library("pandas")
+        return self.arrow(columns, where).to_pandas()
+
+    def polars(self) -> "polars.LazyFrame":
+        """As a lazy frame of Polars, which reads what its query asks for."""
+        frame: polars.LazyFrame = _library("polars").scan_pyarrow_dataset(self._dataset)
+        return frame
+
+    def duckdb(self) -> "duckdb.DuckDBPyRelation":
+        """As a relation of DuckDB: `rows.duckdb().filter("source = 'x'").aggregate("count(*)")`."""
+        relation: duckdb.DuckDBPyRelation = _library("duckdb").from_arrow(self._dataset)
+        return relation
+
+    def hf(
+        self, columns: Sequence[str] | None = None, where: pad.Expression | None = None
+    ) -> "datasets.Dataset":
+        """As a dataset of Hugging Face, in memory; metadata is JSON text there, as in exports."""
+        table = self.arrow(columns, where)
+        table = without_maps(table) if "metadata" in table.schema.names else table
+        dataset: datasets.Dataset = _library("datasets").Dataset(table)
+        return dataset
+
+    def _check(self, columns: Sequence[str] | None) -> None:
         for column in columns or ():
             if column not in self.schema.names:
                 raise UsageError(f"column {one_of(column, self.schema.names)}")
-        return self._dataset.to_table(list(columns) if columns else None, filter=where)
-
-    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """The rows a batch at a time, for what does not fit in memory."""
-        yield from self._dataset.to_batches(columns=list(columns) if columns else None)
-
-    def pandas(self, columns: Sequence[str] | None = None) -> "pandas.DataFrame":
-        """As a frame of pandas."""
-        return self.arrow(columns).to_pandas()
-
-    def polars(self) -> "polars.LazyFrame":
-        """As a lazy frame of Polars."""
-        import polars
-
-        return polars.scan_pyarrow_dataset(self._dataset)
-
-    def duckdb(self) -> "duckdb.DuckDBPyRelation":
-        """As a relation of DuckDB: `rows.duckdb().filter("source = 'x'").count("*")`."""
-        import duckdb
-
-        return duckdb.from_arrow(self._dataset)
-
-    def hf(self) -> "datasets.Dataset":
-        """As a dataset of Hugging Face, in memory; metadata is JSON text there, as in exports."""
-        import datasets
-
-        table = self.arrow()
-        return datasets.Dataset(without_maps(table) if "metadata" in table.schema.names else table)
 
     def __repr__(self) -> str:
         return f"{self._title}: {len(self):,} rows of {', '.join(self.schema.names)}"
 
     def _repr_html_(self) -> str:
         first = self._dataset.head(SHOWN_ROWS)
-        head = "".join(f"<th>{escape(name)}</th>" for name in first.schema.names)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{_cell(value)}</td>" for value in row.values()) + "</tr>"
-            for row in first.to_pylist()
-        )
-        return (
-            f"<p><b>{escape(self._title)}</b>: {len(self):,} rows</p>"
-            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        rows = (row.values() for row in first.to_pylist())
+        return f"<p><b>{escape(self._title)}</b>: {len(self):,} rows</p>" + _table(
+            first.schema.names, rows
         )
 
 
@@ -139,6 +145,12 @@ class Shards:
         splits = ", ".join(f"{name} {split['tokens']:,}" for name, split in self.splits.items())
         return f"shards: tokens in {splits}"
 
+    def _repr_html_(self) -> str:
+        names = ("documents", "tokens", "text_bytes")
+        rows = ([name, *(f"{of[n]:,}" for n in names)] for name, of in self.splits.items())
+        size = self._manifest["tokenizer"]["vocab_size"]
+        return f"<p><b>shards</b>: vocabulary of {size:,}</p>" + _table(["split", *names], rows)
+
 
 class OpenedRun:
     """What a run holds. Made by `corpusmill.open_run`."""
@@ -163,7 +175,7 @@ class OpenedRun:
         return self._rows("ledger", [f"ledger/{stage.name}" for stage in self.record.stages])
 
     @property
-    def scores(self) -> pa.Table:
+    def scores(self) -> Rows:
         """What was measured of each document, dropped or not.
 
         One row for each document in `documents/` or dropped: id, source, fate (`kept`, or the
@@ -183,7 +195,7 @@ class OpenedRun:
         scores = rows.column("scores").combine_chunks()
         for number, field in enumerate(scores.type):
             flat = flat.append_column(field.name, scores.flatten()[number])
-        return flat
+        return Rows("scores", pad.dataset(flat))
 
     @property
     def shards(self) -> Shards:
@@ -194,6 +206,10 @@ class OpenedRun:
     def funnel(self) -> list[dict[str, Any]]:
         """One row for each stage: in, kept, added, changed, dropped, quarantined, out, seconds."""
         return funnel_data(self.record)
+
+    def sweep(self, rule: str, thresholds: Sequence[float] = ()) -> dict[str, Any]:
+        """What a rule would keep at other thresholds, as `corpusmill sweep` has it."""
+        return sweep_data(self.path, rule, thresholds)
 
     def why(self, key: str) -> dict[str, Any]:
         """The whole fate of a document, by id or address."""
@@ -211,17 +227,8 @@ class OpenedRun:
 
     def _repr_html_(self) -> str:
         names = ("stage", "in", "kept", "added", "changed", "quarantined", "out")
-        head = "".join(f"<th>{name}</th>" for name in (*names, "dropped"))
-        body = "".join(
-            "<tr>"
-            + "".join(f"<td>{_cell(row[name])}</td>" for name in names)
-            + f"<td>{_cell(sum(row['dropped'].values()))}</td></tr>"
-            for row in self.funnel
-        )
-        return (
-            f"<p>{escape(repr(self))}</p>"
-            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        )
+        rows = ([*(row[n] for n in names), sum(row["dropped"].values())] for row in self.funnel)
+        return f"<p>{escape(repr(self))}</p>" + _table([*names, "dropped"], rows)
 
 
 def _dataset(files: Sequence[str]) -> pad.Dataset:
@@ -231,6 +238,23 @@ def _dataset(files: Sequence[str]) -> pad.Dataset:
         return pad.dataset([file.removeprefix("file://") for file in files], format=kind)
     stored = [remote.filesystem(file) for file in files]
     return pad.dataset([path for _, path in stored], format=kind, filesystem=stored[0][0])
+
+
+def _library(name: str) -> Any:
+    """A library of the extra `explore`; raises UsageError where it is not installed."""
+    try:
+        return import_module(name)
+    except ImportError:
+        raise UsageError(f"{name} is not installed: pip install 'corpusmill[explore]'") from None
+
+
+def _table(names: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
+    """A table in HTML, every name and value escaped."""
+    head = "".join(f"<th>{_cell(name)}</th>" for name in names)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{_cell(value)}</td>" for value in row) + "</tr>" for row in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _cell(value: object) -> str:
