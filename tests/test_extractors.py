@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.cost import is_within
 
+from corpusmill.errors import UsageError
 from corpusmill.stages.sources import block_model, limits
 from corpusmill.stages.sources.block_features import page_features
 from corpusmill.stages.sources.block_model import choose_runs, network
@@ -67,7 +68,7 @@ def test_trafilatura_can_favour_recall() -> None:
         make_extractor("blocks", "recall")
     with pytest.raises(ValueError, match="'most' needs trafilatura and one of precision"):
         make_extractor("trafilatura", "most")
-    with pytest.raises(ValueError, match="'block' is not one of blocks, trafilatura"):
+    with pytest.raises(UsageError, match="extractor 'block' is not one of blocks, none"):
         make_extractor("block")
 
 

@@ -2,7 +2,7 @@
 
 import difflib
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class MillError(Exception):
@@ -25,12 +25,21 @@ class FolderBusy(RunError):
     """Another process works in the folder."""
 
 
-def one_of(value: str, allowed: Iterable[str]) -> str:
-    """Say what is allowed instead of `value`, with the nearest name as a suggestion."""
+class BrokenContract(RunError):
+    """A stage, or something of another package, does not give back what it must: its code is wrong,
+    and no document is to blame."""
+
+
+def one_of(value: str, allowed: Iterable[str], labels: Mapping[str, str] | None = None) -> str:
+    """Say what is allowed instead of `value`, with the nearest name as a suggestion.
+
+    `labels`: how some names are written where there is more to say of them.
+    """
     names = sorted(allowed)
     near = difflib.get_close_matches(value, names, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    return f"{value!r} is not one of {', '.join(names)}{hint}"
+    listed = ", ".join((labels or {}).get(name, name) for name in names)
+    return f"{value!r} is not one of {listed}{hint}"
 
 
 def where_raised(error: BaseException) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.ipc
 
-from corpusmill.errors import MillError, RunError, where_raised
+from corpusmill.errors import BrokenContract, MillError, RunError, where_raised
 from corpusmill.stage import Apply, NarrowStage, Outcome
 
 DEFAULT_CPU_SECONDS = 20
@@ -203,6 +203,8 @@ def _apply_stage(
 ) -> tuple[tuple[bytes, bytes, bytes | None, dict[str, int]], float]:
     before = _cpu_seconds()
     outcome = _opened[0](_unpack(packed))
+    if not isinstance(outcome, Outcome):
+        raise BrokenContract(f"gave a {type(outcome).__name__} instead of an Outcome")
     added = None if outcome.added is None else _pack(outcome.added)
     packs = (_pack(outcome.documents), _pack(outcome.verdicts), added)
     return (*packs, dict(outcome.skipped)), _cpu_seconds() - before

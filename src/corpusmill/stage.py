@@ -17,6 +17,9 @@ from typing import Annotated, Any, ClassVar, Protocol
 import pyarrow as pa
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from corpusmill import plugins
+from corpusmill.errors import BrokenContract
+
 
 def one_is_a_list(value: Any) -> Any:
     """`keep: longest` for `keep: [longest]`; a validator of settings that are lists of names."""
@@ -148,6 +151,11 @@ class Stage(BaseModel):
         Part of the fingerprint. The same again when the run has added its own to it.
         """
         return ()
+
+    def used_plugins(self) -> tuple[plugins.Plugin, ...]:
+        """What of other packages the stage is or uses: part of the fingerprint."""
+        offered = plugins.is_offered("stages", self.name)
+        return plugins.found("stages", [self.name] if offered else [])
 
     def check_run(self, run: str, fingerprint: str) -> None:
         """Raise UsageError when what other runs have left outside does not allow this one."""
@@ -344,11 +352,39 @@ class SinkStage(Stage):
 
 
 def check_verdicts(documents: pa.RecordBatch, outcome: Outcome) -> dict[str, Any]:
-    """Check the contract of `Outcome`; return the row of each id's verdict."""
-    if not outcome.documents.column("id").equals(documents.column("id")):
-        raise ValueError("the stage did not return exactly the documents it was given, in order")
+    """Check the contract of `Outcome`; return the row of each id's verdict.
+
+    Raises BrokenContract: a stage that loses rows for one document cannot be trusted with others.
+    """
+    if not isinstance(outcome, Outcome):
+        raise BrokenContract(f"gave a {type(outcome).__name__} instead of an Outcome")
+    _check_documents(documents, outcome.documents)
+    if outcome.added is not None and not outcome.added.schema.equals(outcome.documents.schema):
+        raise BrokenContract("gave new documents of another schema")
+    if not outcome.verdicts.schema.equals(VERDICT_SCHEMA):
+        raise BrokenContract("gave verdicts that have not VERDICT_SCHEMA")
     known = set(documents.column("id").to_pylist())
     ids = outcome.verdicts.column("id").to_pylist()
     if len(set(ids)) != len(ids) or not known.issuperset(ids):
-        raise ValueError("verdicts must name documents of the batch, each at most once")
+        raise BrokenContract("verdicts must name documents of the batch, each at most once")
+    unknown = set(outcome.verdicts.column("action").to_pylist()) - set(Action)
+    if unknown or outcome.verdicts.column("reason").null_count:
+        raise BrokenContract(f"a verdict needs a reason, and an action of {', '.join(Action)}")
     return {document: row for row, document in enumerate(ids)}
+
+
+def _check_documents(before: pa.RecordBatch, after: pa.RecordBatch) -> None:
+    if before.num_rows != after.num_rows:
+        raise BrokenContract(
+            f"gave back {after.num_rows} of {before.num_rows} documents: all are given back, and "
+            "what is to be dropped is named in a verdict"
+        )
+    if "text" in before.schema.names and not after.schema.equals(before.schema):
+        differ = {*before.schema} ^ {*after.schema}
+        names = sorted({field.name for field in differ})
+        raise BrokenContract(f"gave back other columns: {', '.join(names) or 'in another order'}")
+    for name in ("id", "source", "kind"):
+        if not after.column(name).equals(before.column(name)):
+            raise BrokenContract(f"gave back documents in another order or with another {name}")
+    if after.column("text").null_count:
+        raise BrokenContract("gave back a document without a text; an empty one has the text ''")

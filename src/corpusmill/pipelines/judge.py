@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpusmill.errors import MillError, where_raised
+from corpusmill.errors import BrokenContract, MillError, where_raised
 from corpusmill.isolation import ChildDied, ChildError, IsolatedStage
 from corpusmill.pipelines.ledger import ORIGINAL_DROPPED, Counts
 from corpusmill.stage import Action, Apply, NarrowStage, Outcome, check_verdicts
@@ -77,6 +77,10 @@ def judge(
     try:
         outcome = opened.apply(rows)
         verdicts = check_verdicts(rows, outcome)
+    except BrokenContract as broken:
+        kind = type(opened.stage)
+        name = f"stage {opened.stage.name} ({kind.__module__}.{kind.__qualname__})"
+        raise BrokenContract(f"{name} is wrong, and no document is to blame: {broken}") from None
     except MillError:
         raise
     except Exception as error:

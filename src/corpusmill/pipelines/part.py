@@ -216,4 +216,5 @@ def close_other_stages(stages: Iterable[NarrowStage]) -> None:
 
 
 def _key(stage: NarrowStage) -> str:
-    return json.dumps([type(stage).__qualname__, stage.model_dump(mode="json")])
+    kind = type(stage)
+    return json.dumps([kind.__module__, kind.__qualname__, stage.model_dump(mode="json")])

@@ -3,13 +3,13 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import xxhash
 
-from corpusmill import storage
+from corpusmill import plugins, storage
 from corpusmill.errors import UsageError, one_of
 from corpusmill.pipelines.ingest import INGEST, no_documents
 from corpusmill.pipelines.recipe import Recipe, find_stage
@@ -173,6 +173,7 @@ def fingerprints(
         "sample": recipe.sample,
         "sources": sources,
         "scores": score_fields(recipe),
+        **({"plugins": versions} if (versions := _versions(_extractors(recipe))) else {}),
     }
     result = [_digest(ingest)]
     for step in steps[1:]:
@@ -180,12 +181,28 @@ def fingerprints(
     return result
 
 
+def used_plugins(recipe: Recipe) -> list[plugins.Plugin]:
+    """What of other packages a recipe uses, each once."""
+    stages = (plugin for stage in recipe.stages for plugin in stage.used_plugins())
+    return list(dict.fromkeys((*_extractors(recipe), *stages)))
+
+
+def _extractors(recipe: Recipe) -> tuple[plugins.Plugin, ...]:
+    return plugins.found("extractors", (source.extractor for source in recipe.sources))
+
+
+def _versions(used: Iterable[plugins.Plugin]) -> list[str]:
+    return sorted({f"{plugin.package} {plugin.version}" for plugin in used})
+
+
 def step_fingerprint(recipe: Recipe, step: Step, before: str) -> str:
     """The fingerprint of a step after ingest, from that of the step before it."""
     assert step.stage is not None
     stage = with_seed(step.stage, recipe.seed)
     settings = stage_settings(stage, recipe.name)
-    return _digest([before, step.name, type(stage).version, settings])
+    return _digest(
+        [before, step.name, type(stage).version, settings, *_versions(stage.used_plugins())]
+    )
 
 
 def stage_settings(stage: Stage, run: str) -> dict[str, Any]:
@@ -249,15 +266,20 @@ def describe(recipe: Recipe) -> dict[str, Any]:
                 "name": step.name,
                 "how": _how(step),
                 "for": list(step.stage.for_) if step.stage else [],
-                "facts": [*step.stage.facts(), *rarer_behind(recipe.stages[step.number - 1 :])]
-                if step.stage
-                else [],
+                "facts": _facts(recipe, step),
                 "writes": step.barrier or isinstance(step.stage, SinkStage),
             }
             for step in steps
         ],
         "estimated_disk_bytes": int(text * PARQUET_RATIO * barriers + text * TOKEN_RATIO * shards),
     }
+
+
+def _facts(recipe: Recipe, step: Step) -> list[str]:
+    if step.stage is None:
+        return [str(plugin) for plugin in dict.fromkeys(_extractors(recipe))]
+    others = [str(plugin) for plugin in step.stage.used_plugins()]
+    return [*others, *step.stage.facts(), *rarer_behind(recipe.stages[step.number - 1 :])]
 
 
 PARQUET_RATIO = 0.45

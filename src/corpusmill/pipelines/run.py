@@ -60,6 +60,7 @@ from corpusmill.pipelines.plan import (
     score_fields,
     stage_number,
     step_fingerprint,
+    used_plugins,
     with_seed,
 )
 from corpusmill.pipelines.recipe import Recipe
@@ -157,6 +158,7 @@ def run(
     inputs = find_inputs(recipe, out)
     extraction(recipe, inputs).check()
     _refuse_shared_inside(recipe, out)
+    others = used_plugins(recipe)
     with run_lock(out, (progress or Silent()).note):
         refuse_foreign(out)
         storage.remove_unfinished(out)
@@ -170,7 +172,7 @@ def run(
             step.stage.check_run(recipe.name, prints[step.number])
         record = RunRecord(
             name=recipe.name,
-            versions=_versions(),
+            versions=_versions() | {plugin.package: plugin.version for plugin in others},
             engine=place.name,
             workers=place.workers or len(os.sched_getaffinity(0)),
             inputs=checksums,
@@ -188,7 +190,7 @@ def run(
         storage.write_atomic(storage.join(out, RECIPE_FILE), recipe.to_yaml().encode())
         record.save(out)
         with contextlib.closing(open_engine(place, address=address, master=master)) as opened:
-            check_workers(opened, out)
+            check_workers(opened, out, others)
             record.workers = opened.workers
             _Run(recipe, out, steps, prints, inputs, record, opened, progress or Silent()).take()
         findings = reconcile(out, record)

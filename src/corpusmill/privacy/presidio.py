@@ -24,6 +24,7 @@ from typing import Any
 
 import yaml
 
+from corpusmill import plugins
 from corpusmill.errors import UsageError, one_of
 from corpusmill.privacy.finding import Finding, Span
 
@@ -98,7 +99,8 @@ def presidio_recognizers(names: Sequence[str]) -> PresidioRecognizers:
         elif name in known:
             made.append(known[name]())
         else:
-            raise UsageError(f"recognizers: {one_of(name, sorted(known))}, and no YAML file")
+            allowed = plugins.unknown("recognizers", name, known)
+            raise UsageError(f"recognizers: {allowed}, and no YAML file")
     return PresidioRecognizers(made)
 
 

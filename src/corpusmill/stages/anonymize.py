@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from corpusmill import plugins
 from corpusmill.document import KINDS, id_fraction, metadata_entries, with_column, with_scores
 from corpusmill.errors import UsageError, one_of
 from corpusmill.privacy.entities import (
@@ -31,6 +32,7 @@ from corpusmill.stages.anonymize_ledger import judge
 if TYPE_CHECKING:  # patterns take half a CPU-second to compile
     from corpusmill.privacy.anonymizer import Anonymizer, Treated
     from corpusmill.privacy.ner import NameFinder, NameSettings
+    from corpusmill.privacy.recognizer import Recognizer
     from corpusmill.privacy.recognizers import Scanner
 
 METADATA_KEYS = frozenset(("title", "author", "authors", "editor", "description", "date"))
@@ -161,6 +163,8 @@ class Anonymize(NarrowStage):
             looked_for.update(self.ner_entities)
         if self._presidio():
             looked_for.update(presidio_recognizers(self._presidio()).entities)
+        if self._offered():
+            looked_for.update(entity for other in self._others() for entity in other.entities)
         if not looked_for:
             raise UsageError("anonymize: entities: names none, so nothing would be anonymized")
         for entity in self.methods:
@@ -230,10 +234,23 @@ class Anonymize(NarrowStage):
     def _scanner(self) -> "Scanner":
         from corpusmill.privacy.recognizers import Scanner
 
-        return Scanner(self.entities, presidio=self._presidio())
+        return Scanner(self.entities, presidio=self._presidio(), others=self._others())
 
     def _presidio(self) -> tuple[str, ...]:
-        return (*self.recognizers, *self.recognizer_files)
+        names = [n for n in self.recognizers if not plugins.is_offered("recognizers", n)]
+        return (*names, *self.recognizer_files)
+
+    def _others(self) -> "tuple[Recognizer, ...]":
+        from corpusmill.privacy.recognizers import plugin_recognizers
+
+        return plugin_recognizers(self._offered())
+
+    def _offered(self) -> list[str]:
+        return [name for name in self.recognizers if plugins.is_offered("recognizers", name)]
+
+    def used_plugins(self) -> tuple[plugins.Plugin, ...]:
+        """The recognizers of other packages."""
+        return (*super().used_plugins(), *plugins.found("recognizers", self._offered()))
 
     def _names(self) -> "NameSettings":
         from corpusmill.privacy.ner import NameSettings

@@ -16,6 +16,7 @@ import pyarrow as pa
 import xxhash
 from pydantic import Field, field_validator, model_validator
 
+from corpusmill import plugins
 from corpusmill.document import derived_id, documents_from_rows
 from corpusmill.errors import UsageError
 from corpusmill.stage import Apply, GlobalStage, Names, NarrowStage, Outcome, Part, Verbs
@@ -155,6 +156,11 @@ class Augment(GlobalStage):
             purpose="augment backtranslate" if translated else "augment noise",
             seed=self.seed or 0,
         )
+
+    def used_plugins(self) -> tuple[plugins.Plugin, ...]:
+        """The translator of another package."""
+        engines = [self.backtranslate.engine] if self.backtranslate else []
+        return (*super().used_plugins(), *plugins.found("translators", engines))
 
     def derives(self, seed: int) -> str:
         """The kind, its settings and the seed; not where models lie."""

@@ -10,15 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import AfterValidator, Field, FiniteFloat, model_validator
 
+from corpusmill import plugins
 from corpusmill.document import with_column, with_scores
-from corpusmill.errors import one_of
+from corpusmill.errors import BrokenContract, UsageError, one_of
 from corpusmill.filters.c4 import CleanedLines, clean_lines
 from corpusmill.filters.features import Family, Features, measure
 from corpusmill.filters.language_thresholds import FINEWEB2, adapted
 from corpusmill.filters.languages import LANGUAGES
 from corpusmill.filters.rules import (
-    FAMILIES,
-    GROUPS,
     PRESETS,
     FloatArray,
     Preset,
@@ -27,15 +26,17 @@ from corpusmill.filters.rules import (
 )
 from corpusmill.filters.stop_words import list_numbers
 from corpusmill.stage import Action, Apply, NarrowStage, Outcome, Verdicts
+from corpusmill.stages.rule_groups import TextRule, families_of, known_group, rules_of
 
 OTHER = "other"
 """In records: every known language that is not named."""
 
 
 def _known_group(name: str) -> str:
-    if name not in GROUPS:
-        raise ValueError(one_of(name, GROUPS))
-    return name
+    try:
+        return known_group(name)
+    except UsageError as error:
+        raise ValueError(str(error)) from None
 
 
 def _known_preset(name: str) -> str:
@@ -86,6 +87,8 @@ class Heuristics(NarrowStage):
         if self.c4_terminal_punctuation is not None and "c4" not in self.groups:
             raise ValueError("'c4_terminal_punctuation' needs the rule group 'c4'")
         names = [rule.name for rule in self._rules()]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"rules: two of the groups have a rule {twice[0]!r}")
         given = {"thresholds": self.thresholds} | {
             f"language_thresholds.{language}": values
             for language, values in self.language_thresholds.items()
@@ -114,7 +117,11 @@ class Heuristics(NarrowStage):
         return Preset(groups=self.rules) if self.preset is None else PRESETS[self.preset]
 
     def _rules(self) -> list[Rule]:
-        return [rule for group in self.groups for rule in GROUPS[group]]
+        return [rule for group in self.groups for rule in rules_of(group)]
+
+    def used_plugins(self) -> tuple[plugins.Plugin, ...]:
+        """The groups of other packages."""
+        return (*super().used_plugins(), *plugins.found("rules", self.groups))
 
     def limits_in(self, language: str | None) -> dict[str, float]:
         """The threshold of every rule in a language, in the order of the rules."""
@@ -169,8 +176,16 @@ class Heuristics(NarrowStage):
             if measured is None:
                 families = self._families(number)
                 measured = measure(texts, self.compat, languages, families)
-            for rule in GROUPS[group]:
-                taken = rule.values(lines if rule.of_lines else measured, self.compat)
+            for rule in rules_of(group):
+                if isinstance(rule, TextRule):
+                    taken = rule.values(texts, self.compat).copy()
+                else:
+                    taken = rule.values(lines if rule.of_lines else measured, self.compat)
+                if taken.shape != (len(texts),):
+                    raise BrokenContract(
+                        f"rule {rule.name} gave an array of shape {taken.shape} for {len(texts)} "
+                        "documents"
+                    )
                 if not self.compat:
                     taken[~_in_scope(rule.scope, measured, languages)] = np.nan
                 values[rule.name] = taken
@@ -182,7 +197,7 @@ class Heuristics(NarrowStage):
         follow = self.groups[first + 1 :]
         if "c4" in follow:
             follow = follow[: follow.index("c4")]
-        return FAMILIES[self.groups[first]].union(*(FAMILIES[group] for group in follow))
+        return families_of(self.groups[first]).union(*map(families_of, follow))
 
     def _terminal_punctuation(self) -> bool:
         if self.c4_terminal_punctuation is None:

@@ -8,7 +8,7 @@ import functools
 import platform
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -17,7 +17,7 @@ import xxhash
 from packaging.requirements import Requirement
 
 import corpusmill
-from corpusmill import storage
+from corpusmill import plugins, storage
 from corpusmill.errors import RunError
 from corpusmill.pipelines.engines.engine import Engine
 
@@ -44,8 +44,9 @@ class _Found:
     environment: Mapping[str, str]
 
 
-def check_workers(engine: Engine, out: str) -> None:
-    """Raise RunError when a worker does not see the run folder, or has other versions than here."""
+def check_workers(engine: Engine, out: str, used: Iterable[plugins.Plugin] = ()) -> None:
+    """Raise RunError when a worker does not see the run folder, lacks what the recipe uses of other
+    packages, or has other versions than here."""
     if engine.name == "local":
         return
     mark = storage.join(out, ".seen-by-workers")
@@ -63,7 +64,13 @@ def check_workers(engine: Engine, out: str) -> None:
             "folder and inputs on storage that every machine mounts at the same path, or s3://"
         )
     here = environment()
+    packages = {plugin.package: plugin.version for plugin in used}
     for worker in found:
+        for package in packages.keys() - worker.environment.keys():
+            raise RunError(
+                f"workers on {worker.host} lack {package} {packages[package]}, which the recipe "
+                "uses: install it on all machines of the cluster"
+            )
         other = differences(here, worker.environment)
         if other:
             more = ", ..." if len(other) > MOST_DIFFERENCES else ""
@@ -85,12 +92,14 @@ def _look(probe: _Probe) -> _Found:
 
 @functools.cache  # a worker is asked several times
 def environment() -> Mapping[str, str]:
-    """Versions of all that output depends on, a checksum of the mill's own code among them."""
+    """Versions of all that output depends on, plug-ins and a checksum of the mill's own code among
+    them."""
     found = {
         "processor": platform.machine(),
         "python": platform.python_version(),
         "corpusmill": _code(),
     }
+    found |= {plugin.package: plugin.version for plugin in plugins.offered()}
     try:
         needed = requires("corpusmill") or []
     except PackageNotFoundError:  # not installed, only on the path

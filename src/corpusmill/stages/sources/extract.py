@@ -8,6 +8,7 @@ import pyarrow as pa
 from corpusmill.document import INGEST_SCORE, document_id, document_schema, documents_from_rows
 from corpusmill.stage import Action, Apply, NarrowStage, Outcome, Verdicts
 from corpusmill.stages.sources import texts, units
+from corpusmill.stages.sources.extractors import EXTRACTORS, make_extractor
 from corpusmill.stages.sources.limits import Dropped, Refused
 from corpusmill.stages.sources.records import place
 from corpusmill.stages.sources.source import Source
@@ -43,6 +44,8 @@ class Extract(NarrowStage):
         """Raise UsageError for lists that cannot be read and libraries that are not there."""
         for source in self.sources:
             texts.reader(source)
+            if source.extractor not in EXTRACTORS:
+                make_extractor(source.extractor)
         if self.with_pdf:
             from corpusmill.stages.sources import pdf
 

