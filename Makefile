@@ -11,7 +11,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 EXTRAS := train,tensorboard,energy,ray,spark,models,pdf,s3,explore,docs,dev
-CODE := src tests benchmarks airflow_dags
+CODE := src tests benchmarks airflow_dags notebooks
 
 # Nothing is fetched or reported while the mill runs.
 export HF_HUB_OFFLINE := 1

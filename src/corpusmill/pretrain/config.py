@@ -1,6 +1,6 @@
 """The settings of a training run: defaults, a YAML file, `--set name=value`, checked together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self, get_args, get_origin
 
 import yaml
@@ -217,7 +217,7 @@ WATCHING = frozenset({"peak_tflops", "tensorboard", "energy", "country"})
 """Settings that change nothing in what is trained: they may differ when a run goes on."""
 
 
-def read_settings(config: str | None, overrides: list[str]) -> Settings:
+def read_settings(config: str | None, overrides: Sequence[str]) -> Settings:
     """Settings from a YAML file and `name=value` overrides, which win.
 
     Raises UsageError with every mistake, each with its place, what is allowed and what was meant.

@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -52,8 +52,17 @@ PROGRESS_LINES = 20
 """Lines about the loss that a run says."""
 
 
+def _nothing(_: str) -> None:
+    """What the other processes say."""
+
+
 def train(
-    *, shards: str, out: str, config: str | None, overrides: list[str], echo: Callable[[str], None]
+    *,
+    shards: str,
+    out: str,
+    config: str | None = None,
+    overrides: Sequence[str] = (),
+    echo: Callable[[str], None] = _nothing,
 ) -> dict[str, Any]:
     """Train a model on a folder of shards; the same call goes on with a run that was stopped.
 
@@ -114,10 +123,6 @@ def _measures(found: Mapping[str, Evaluation]) -> dict[str, dict[str, float | No
         name: {"loss": _finite(one.loss), "bits_per_byte": _finite(one.bits_per_byte)}
         for name, one in found.items()
     }
-
-
-def _nothing(_: str) -> None:
-    """What the other processes say."""
 
 
 @contextmanager

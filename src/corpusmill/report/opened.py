@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 SHOWN_ROWS = 5
+SHOWN_NAMES = 12
 SHOWN_CHARACTERS = 100
 
 
@@ -99,7 +100,9 @@ class Rows:
                 raise UsageError(f"column {one_of(column, self.schema.names)}")
 
     def __repr__(self) -> str:
-        return f"{self._title}: {len(self):,} rows of {', '.join(self.schema.names)}"
+        names = self.schema.names
+        more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+        return f"{self._title}: {len(self):,} rows of {', '.join(names[:SHOWN_NAMES])}{more}"
 
     def _repr_html_(self) -> str:
         first = self._dataset.head(SHOWN_ROWS)
@@ -137,9 +140,9 @@ class Shards:
         """The vocabulary that the shards were made with."""
         return read_tokenizer(self.folder, self._manifest["tokenizer"])
 
-    def decode(self, tokens: Sequence[int]) -> str:
-        """The text of tokens."""
-        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=False))
+    def decode(self, tokens: Sequence[int], *, special: bool = True) -> str:
+        """The text of tokens, with or without the token that ends documents."""
+        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=not special))
 
     def __repr__(self) -> str:
         splits = ", ".join(f"{name} {split['tokens']:,}" for name, split in self.splits.items())
