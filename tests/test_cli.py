@@ -521,7 +521,7 @@ def test_every_command_of_the_design_is_there() -> None:
     assert names == {
         *("run", "plan", "init", "report", "why", "inspect", "verify", "export", "clean"),
         *("sweep", "audit", "forget", "index", "train", "runs", "generate", "trace"),
-        *("filter-round", "train-classifier", "diff", "doctor"),
+        *("filter-round", "train-classifier", "diff", "doctor", "explore"),
     }
     assert all(f"\n  {name} " in answer.out for name in names)
 
