@@ -1,0 +1,1 @@
+"""`corpusmill explore`: a finished run in a browser, on this machine only."""
