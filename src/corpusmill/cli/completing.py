@@ -4,10 +4,8 @@ more than the command line itself has. Where nothing is offered, shells offer fi
 import glob
 import json
 import os
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import islice
-from typing import Any
 
 import typer
 
@@ -19,8 +17,6 @@ LARGEST = 1 << 24
 """Bytes of a file that is looked into."""
 
 Complete = Callable[[str], list[str]]
-
-_STAGE = re.compile(r"^\s*-\s+\{?\s*([a-z][a-z0-9_]*)", re.MULTILINE)
 
 
 def folders(marker: str) -> Complete:
@@ -46,26 +42,19 @@ def recipes(incomplete: str) -> list[str]:
     return sorted(islice(found, MOST))
 
 
-def stages(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Offers the stages of the recipe that stands in the command, else all there are."""
-    for path in ctx.params.get("what") or ():
-        if str(path).endswith((".yaml", ".yml")):
-            _, _, listed = _read(str(path)).partition("\nstages:")
-            return sorted({"ingest", *_STAGE.findall(listed)})
+def stages() -> list[str]:
+    """Offers all stages that there are, installed ones included."""
     return sorted({"ingest", *plugins.names("stages")})
 
 
-def rules(ctx: typer.Context, incomplete: str) -> list[str]:
+def rules(ctx: typer.Context) -> list[str]:
     """Offers the scores that stages of the run have judged by."""
-    return sorted({rule for stage in _recorded(ctx) for rule in stage.get("judged_scores") or ()})
-
-
-def _recorded(ctx: typer.Context) -> Iterator[dict[str, Any]]:
     try:
         record = json.loads(_read(os.path.join(str(ctx.params.get("run") or ""), "run.json")))
-        yield from record["stages"]
-    except (ValueError, TypeError, KeyError):
-        return
+        judged = [stage.get("judged_scores") or {} for stage in record["stages"]]
+        return sorted({str(rule) for scores in judged for rule in scores})
+    except (ValueError, TypeError, KeyError, AttributeError):  # no record of a run
+        return []
 
 
 def _read(path: str) -> str:
