@@ -167,9 +167,10 @@ def shown(view: Any) -> str:
 
 def test_hostile_strings_add_no_tag_and_no_attribute_to_the_page(tmp_path: Path) -> None:
     page = Page(write_report(everything_hostile(tmp_path)))
-    assert not page.tags.keys() & {"script", "img", "link", "iframe", "a", "form", "base", "raw"}
+    assert not page.tags.keys() & {"script", "img", "link", "iframe", "form", "base", "raw"}
     names = Counter(name for name, _ in page.attributes)
-    assert not [name for name in names if name.startswith("on") or name in ("src", "href")]
+    assert not [name for name in names if name.startswith("on") or name == "src"]
+    assert all((v or "").startswith("#") for name, v in page.attributes if "href" in name)
     styles = [value or "" for name, value in page.attributes if name == "style"]
     assert all(re.fullmatch(r"width:\d+(\.\d+)?%", value) for value in styles)
     # the strings are there all the same, as text
@@ -185,7 +186,8 @@ def test_the_page_forbids_everything_but_its_own_styles(plain_run: RunFolder) ->
     page = Page(write_report(str(plain_run.path)))
     policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
     assert ("content", policy) in page.attributes
-    assert "://" not in page.source.replace("https://e.org", "")
+    source = page.source.replace("https://e.org", "").replace("http://www.w3.org", "")
+    assert "://" not in source
     assert "url(" not in page.source
     assert "prefers-color-scheme: dark" in page.source
 
@@ -260,7 +262,7 @@ def test_the_samples_of_a_reason_are_those_with_the_smallest_ids(tmp_path: Path)
     run.stage("01-quality", *({"id": i, "action": "dropped", "reason": "low"} for i in ids[:30]))
     (sample,) = report_facts(run.publish())["samples"]
     assert sample["documents"] == 30
-    assert [row["id"] for row in sample["rows"]] == sorted(ids[:30])[:10]
+    assert [row["id"] for row in sample["rows"]] == sorted(ids[:30])[:20]
     assert sample["rows"][0]["text"] == f"text {sorted(ids[:30])[0][0]}"
 
 
@@ -357,7 +359,7 @@ def test_the_report_shows_the_curve_and_what_each_source_costs(
         {"step": 3, "loss": 1.0},
     )
     page = Page(write_report(str(plain_run.path), train))
-    assert page.tags["polyline"] == page.tags["circle"] == page.tags["svg"] == 1
+    assert "Loss by step. " in page.source
     assert "3 steps: the loss went from 9 to 5 nats per token" in page.text
     assert "validation loss 6, 2.5 bits per byte" in page.text
     assert "<b>books" in page.text

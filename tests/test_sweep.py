@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from pydantic import ValidationError
@@ -21,10 +22,11 @@ from corpusmill.pipelines.ledger import (
     load_run,
     part_path,
 )
-from corpusmill.report import sweep
+from corpusmill.report import judged, sweep
 from corpusmill.report.html import write_report
 from corpusmill.report.lookup import part_tables
-from corpusmill.report.sweep import sweep_all, sweep_data
+from corpusmill.report.rules import rule_facts
+from corpusmill.report.sweep import sweep_data, sweeps
 from corpusmill.report.terminal import sweep_view
 from corpusmill.stages.heuristics import Heuristics
 
@@ -148,7 +150,7 @@ def test_a_threshold_that_is_a_documents_value_drops_in_a_run_as_in_a_sweep(
 def test_the_present_threshold_gives_what_was_dropped(finished: tuple[str, RunRecord]) -> None:
     out, record = finished
     stage = record.stages[1]
-    rows = sweep_all(out, record)
+    rows, _ = rule_facts(out, record)
     assert [row["rule"] for row in rows] == list(stage.judged_scores)
     dropped = [row for row in rows if row["dropped_now"]]
     assert dropped
@@ -164,6 +166,35 @@ def test_the_present_threshold_gives_what_was_dropped(finished: tuple[str, RunRe
         assert now["alone"]["dropped"] + now["alone"]["kept"] == row["measured"]
 
 
+def test_many_measures_are_held_in_little_memory_and_move_no_quantile(
+    finished: tuple[str, RunRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "HELD", 1000)
+    _, record = finished
+    (counted,) = (s for s in sweeps(record, record.stages[1]) if s.rule.name == "gopher_short_doc")
+    values = np.random.default_rng(3).permutation(20_000).astype(np.float32)
+    for rows in np.split(values, [7, 7, 800, 5000, 5001, 19_000]):
+        counted.add(
+            judged.Judged(
+                area="documents",
+                part=0,
+                rows=pa.table({}),
+                values={"gopher_short_doc": rows},
+                bytes=np.ones(len(rows), np.float32),
+                broken=np.full(len(rows), counted.rules, np.int16),
+                after=np.zeros(len(rows), np.bool_),
+            )
+        )
+    held = np.concatenate(counted.held)
+    assert 500 < len(held) <= 1000
+    # what is held are those at equal distances, whatever the row groups were
+    assert held.tolist() == values[:: counted.stride].tolist()
+    assert counted.measured == 20_000
+    quantiles = counted.quantiles()
+    assert (quantiles["0.0"], quantiles["1.0"]) == (0, 19_999)
+    assert quantiles["0.5"] == pytest.approx(10_000, abs=600)
+
+
 def test_no_text_is_read(finished: tuple[str, RunRecord], monkeypatch: pytest.MonkeyPatch) -> None:
     read: set[str] = set()
 
@@ -171,7 +202,7 @@ def test_no_text_is_read(finished: tuple[str, RunRecord], monkeypatch: pytest.Mo
         read.update(columns)
         return part_tables(run, record, area, columns)
 
-    monkeypatch.setattr(sweep, "part_tables", watched)
+    monkeypatch.setattr(judged, "part_tables", watched)
     sweep_data(finished[0], "gopher_short_doc")
     assert read
     assert all(c in ("source", "action", "reason", "detail") or c[:7] == "scores." for c in read)
@@ -183,7 +214,7 @@ def test_a_run_that_has_not_finished_is_refused(tmp_path: Path) -> None:
     record.save(out)
     with pytest.raises(UsageError, match="has not finished"):
         sweep_data(out, "gopher_short_doc")
-    assert sweep_all(out, record) == []
+    assert rule_facts(out, record) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -226,7 +257,7 @@ def test_the_record_has_the_threshold_that_the_stage_applies(settings: dict[str,
     record = stage.judged_scores()
     for language in (None, "en", "de", "bg", "nb", "vi", "tlh", "zh"):
         for name, limit in stage.limits_in(language).items():
-            rule = sweep.JudgedRule(
+            rule = judged.JudgedRule(
                 name=name,
                 stage=StageRecord.from_json(EMPTY_STAGE),
                 drops=record[name]["drops"],

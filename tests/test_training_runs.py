@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -15,7 +16,8 @@ from corpusmill.pretrain.config import Settings, read_settings
 from corpusmill.pretrain.cost import parameters
 from corpusmill.pretrain.folder import FORMAT
 from corpusmill.report import runs
-from corpusmill.report.curve import loss_picture, marks, read_losses, thinned
+from corpusmill.report.charts import COLOURS
+from corpusmill.report.curve import loss_chart, read_losses, thinned
 from corpusmill.report.runs import runs_data
 from corpusmill.report.terminal import runs_view
 
@@ -67,13 +69,23 @@ def test_the_curve_goes_through_the_losses(tmp_path: Path) -> None:
         {"step": 2, "validation_loss": 6.0},
         {"step": 3, "loss": 1.0},
     )
-    picture = loss_picture([("train", read_losses(folder))])
-    assert picture is not None
-    (line,) = picture.lines
-    points = [tuple(map(float, pair.split(","))) for pair in line.points.split()]
-    assert points == [(48, 0), (424, 136), (800, 272)]
-    assert line.dots == [(424, 102)]
-    assert picture.height == 300
+    chart = loss_chart([("train", read_losses(folder))])
+    assert chart is not None
+    root = ElementTree.fromstring(chart)
+    (line,) = (p for p in root.iter(f"{SVG}path") if p.get("stroke") == COLOURS[0])
+    corners = [
+        tuple(map(float, pair.split(",")))
+        for pair in re.findall(r"[ML]([\d.]+,[\d.]+)", line.get("d") or "")
+    ]
+    (first, high), (second, middle), (third, low) = corners
+    assert second - first == pytest.approx(third - second)
+    assert middle - high == pytest.approx(low - middle)
+    (dot,) = (p for p in root.iter(f"{SVG}path") if p.get("fill") == COLOURS[0])
+    place = re.fullmatch(r"translate\(([\d.]+),([\d.]+)\)", dot.get("transform") or "")
+    assert place is not None
+    assert float(place[1]) == pytest.approx(second)
+    assert float(place[2]) == pytest.approx(middle + (high - middle) / 4)
+    assert "3 steps, loss from 9 to 5, validation loss 6" in (root.get("aria-label") or "")
 
 
 def test_of_a_step_that_was_repeated_the_later_line_counts(tmp_path: Path) -> None:
@@ -89,7 +101,7 @@ def test_losses_that_are_no_numbers_are_not_drawn_and_no_damage(
 ) -> None:
     losses = read_losses(write_metrics(tmp_path / "train", {"step": 1, "loss": value}))
     assert (losses.training, losses.unread_lines) == ([], 0)
-    assert loss_picture([("train", losses)]) is None
+    assert loss_chart([("train", losses)]) is None
 
 
 @pytest.mark.parametrize(
@@ -110,12 +122,6 @@ def test_a_long_curve_has_few_points_and_the_same_mean() -> None:
     assert len(thin) == 400
     mean = sum(loss for _, loss in series) / len(series)
     assert sum(loss for _, loss in thin) / len(thin) == pytest.approx(mean)
-
-
-def test_marks_are_round_and_few() -> None:
-    assert marks(0, 10) == [0, 2, 4, 6, 8, 10]
-    assert marks(1, 400) == [100, 200, 300, 400]
-    assert marks(3, 3) == [3]
 
 
 def test_a_folder_without_metrics_has_no_losses(tmp_path: Path) -> None:
@@ -214,16 +220,13 @@ def test_the_picture_has_a_line_a_legend_and_words_for_each_run(tmp_path: Path) 
     path = tmp_path / "p.svg"
     runs_data([str(tmp_path / "runs")], str(path))
     root = ElementTree.fromstring(path.read_bytes())
-    lines = root.findall(f"{SVG}polyline")
-    assert len(lines) == 2 * 8
-    assert len(root.findall(f"{SVG}circle")) == 8
-    curves = [line.get("class") for line in lines[:8]]
-    assert len(set(curves)) == 8
-    assert [line.get("class") for line in lines[8:]] == curves
+    curves = [p for p in root.iter(f"{SVG}path") if p.get("stroke-width") == "1.5"]
+    styles = {(p.get("stroke"), p.get("stroke-dasharray")) for p in curves if p.get("stroke")}
+    assert len(styles) == 8
     words = "".join(root.itertext())
     assert '<b onload="x">&⟨U+202E⟩: 4 steps, loss from 8 to 4.167, validation loss 3' in words
-    assert {child.tag for child in root} <= {
-        SVG + tag for tag in ("title", "desc", "style", "line", "text", "polyline", "circle")
+    assert {element.tag for element in root.iter()} <= {
+        SVG + tag for tag in ("svg", "title", "style", "g", "line", "text", "path")
     }
     assert "prefers-color-scheme: dark" in words
 
@@ -238,6 +241,7 @@ def test_a_picture_as_a_page_has_the_table_as_well(tmp_path: Path) -> None:
     assert "<i>" not in page
     assert "learning_rate 0.01" in page
     assert "&lt;i&gt;" in page
+    assert page.count("<svg") == page.count("<caption>") == 1
 
 
 def test_records_of_an_earlier_version_lack_only_what_is_new(tmp_path: Path) -> None:

@@ -45,11 +45,14 @@ def histogram(
     title: str,
     width: int = 560,
     height: int = 160,
+    *,
+    legend: bool = True,
 ) -> str:
     """Stacked bars, and a rule at the threshold.
 
     `edges` are n + 1 rising numbers, each of `groups` has n counts. Where the edges do not stand at
     equal distances, the bins are drawn equally wide all the same and the axis says where they end.
+    Without a `legend` the first group has the first of COLOURS, and so on.
     """
     bins = len(edges) - 1
     steps = [high - low for low, high in pairwise(edges)]
@@ -84,7 +87,7 @@ def histogram(
             "x2": {"field": "to"},
             "y": _numbers("low"),
             "y2": {"field": "high"},
-            "color": _colours(list(groups)),
+            "color": _colours(list(groups), legend),
         },
     }
     layers = [bars]
@@ -230,7 +233,7 @@ def _short(number: str) -> str:
     return f"format({number}, abs({number}) < 1 ? '~g' : '~s')"
 
 
-def _colours(names: Sequence[str]) -> dict[str, Any]:
+def _colours(names: Sequence[str], legended: bool = True) -> dict[str, Any]:
     """A colour for each name, and a legend where there are several."""
     colours = [COLOURS[number % len(COLOURS)] for number in range(len(names))]
     legend = {"title": None, "orient": "bottom", "columns": 1 if len(names) > 4 else 4}
@@ -238,7 +241,7 @@ def _colours(names: Sequence[str]) -> dict[str, Any]:
         "field": "group",
         "type": "nominal",
         "scale": {"domain": list(map(visible, names)), "range": colours},
-        "legend": legend if len(names) > 1 else None,
+        "legend": legend if legended and len(names) > 1 else None,
     }
 
 

@@ -1,4 +1,4 @@
-"""The losses of training runs as a drawing: metrics.jsonl in, coordinates for an SVG out."""
+"""The losses of training runs: metrics.jsonl in, numbers and a chart out."""
 
 import json
 import math
@@ -8,23 +8,17 @@ from typing import Any
 
 from corpusmill import storage
 from corpusmill.errors import UsageError
+from corpusmill.report import charts
 
 METRICS_FILE = "metrics.jsonl"
 LAST = 10
 """Steps over which the last loss is averaged."""
 
-WIDTH, HEIGHT = 800.0, 300.0
-"""Of the drawing, in SVG units."""
-LEFT, BOTTOM = 48.0, 28.0
-"""Room for the numbers at the axes."""
-LEGEND_LINE = 18.0
-"""Height of a line of the legend, which stands under a drawing of several runs."""
-
-COLOURS = 6
-"""Different ones in style.css; from the seventh run on lines are dashed as well."""
-
 POINTS = 400
 """Points of a line at most: of longer runs, each point is the mean of a stretch of steps."""
+
+NAME = 60
+"""Characters of a run's name in the chart."""
 
 LARGEST = 1e15
 """A larger number has no place in a drawing; neither has infinity."""
@@ -53,38 +47,6 @@ class Losses:
         """Mean of the last ten steps; None before the first."""
         tail = [loss for _, loss in self.training[-LAST:]]
         return sum(tail) / len(tail) if tail else None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """One run, drawn."""
-
-    name: str
-    losses: Losses
-    points: str
-    """Of a polyline: the training loss."""
-    dots: list[tuple[float, float]]
-    """Centres: the validation losses."""
-    style: str
-    """Classes of style.css: one of COLOURS, and a dash."""
-    legend_y: float
-    """Where its line of the legend stands."""
-
-    @property
-    def steps(self) -> int:
-        """The last one."""
-        return self.losses.training[-1][0]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Picture:
-    """Lines and numbers to draw; at least one line."""
-
-    lines: list[Line]
-    x_marks: list[tuple[float, str]]
-    y_marks: list[tuple[float, str]]
-    height: float
-    """With the legend, which a single line has not."""
 
 
 def read_losses(folder: str) -> Losses:
@@ -153,37 +115,35 @@ def finite(value: object) -> float | None:
     return float(value) if -LARGEST < value < LARGEST else None
 
 
-def loss_picture(runs: Sequence[tuple[str, Losses]]) -> Picture | None:
-    """The curves of runs, by name; None when none of them has a finite loss yet."""
-    drawn = [(name, losses, thinned(losses.training)) for name, losses in runs if losses.training]
+def loss_chart(runs: Sequence[tuple[str, Losses]]) -> str | None:
+    """The curves of runs, by name, as SVG; None when none of them has a finite loss yet.
+
+    Lines are training losses, dots validation losses.
+    """
+    drawn = [(name, losses) for name, losses in runs if losses.training]
     if not drawn:
         return None
-    points = [point for _, losses, thin in drawn for point in (*thin, *losses.validation)]
-    first, last = min(step for step, _ in points), max(step for step, _ in points)
-    low, high = min(loss for _, loss in points), max(loss for _, loss in points)
-
-    def x(step: float) -> float:
-        return round(LEFT + (WIDTH - LEFT) * (step - first) / ((last - first) or 1), 1)
-
-    def y(loss: float) -> float:
-        return round((HEIGHT - BOTTOM) * (1 - (loss - low) / ((high - low) or 1)), 1)
-
-    return Picture(
-        lines=[
-            Line(
-                name=name,
-                losses=losses,
-                points=" ".join(f"{x(step)},{y(loss)}" for step, loss in thin),
-                dots=[(x(step), y(loss)) for step, loss in losses.validation],
-                style=f"run{number % COLOURS} dash{number // COLOURS % 3}",
-                legend_y=HEIGHT + LEGEND_LINE * (number + 1),
-            )
-            for number, (name, losses, thin) in enumerate(drawn)
-        ],
-        x_marks=[(x(step), f"{step:,.0f}") for step in marks(first, last)],
-        y_marks=[(y(loss), f"{loss:.4g}") for loss in marks(low, high)],
-        height=HEIGHT + (LEGEND_LINE * (len(drawn) + 1) if len(drawn) > 1 else 0),
+    named = {}
+    for number, (name, losses) in enumerate(drawn):
+        short = name if len(name) <= NAME else name[: NAME - 1] + "…"
+        told = f"{short}: {_told(losses)}"
+        named[told if told not in named else f"{told} ({number + 1})"] = losses
+    return charts.lines(
+        {name: thinned(losses.training) for name, losses in named.items()},
+        "Loss by step. " + ". ".join(named),
+        dots={name: losses.validation for name, losses in named.items()},
+        x="step",
+        y="nats per token",
     )
+
+
+def _told(losses: Losses) -> str:
+    """A run in words."""
+    words = f"{losses.training[-1][0]:,} steps, loss from {losses.training[0][1]:.4g}"
+    words += f" to {losses.last_loss:.4g}"
+    if losses.validation:
+        words += f", validation loss {losses.validation[-1][1]:.4g}"
+    return words
 
 
 def thinned(series: Series, points: int = POINTS) -> Series:
@@ -193,13 +153,3 @@ def thinned(series: Series, points: int = POINTS) -> Series:
     size = math.ceil(len(series) / points)
     stretches = [series[i : i + size] for i in range(0, len(series), size)]
     return [(s[len(s) // 2][0], sum(loss for _, loss in s) / len(s)) for s in stretches]
-
-
-def marks(low: float, high: float) -> list[float]:
-    """Round numbers from low to high, at steps of 1, 2 or 5 times a power of ten."""
-    span = high - low
-    if span <= 0:
-        return [low]
-    power = 10.0 ** math.floor(math.log10(span / 4))
-    step = next(m * power for m in (1, 2, 5, 10) if m * power >= span / 5)
-    return [n * step for n in range(math.ceil(low / step), math.floor(high / step) + 1)]

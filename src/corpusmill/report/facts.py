@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -12,10 +13,11 @@ from corpusmill import storage
 from corpusmill.document import INGEST_SCORE
 from corpusmill.errors import RunError
 from corpusmill.pipelines.ledger import RunRecord, StageRecord
+from corpusmill.report.bins import Tally
 from corpusmill.report.lookup import INGEST_AREA, INGEST_BYTES, applies, kinds, part_tables
 from corpusmill.report.mixture import mixture_facts
 
-SAMPLES = 10
+SAMPLES = 20
 """Documents that are shown for each stage and reason: those with the smallest ids. Ids are hashes
 of places, so the smallest are a fair sample, and the same one each time."""
 
@@ -47,12 +49,17 @@ class Reason:
     """Of the thresholds: they differ where a stage has one per language or kind."""
     samples: list[dict[str, Any]] = field(default_factory=list)
     """Ledger rows: id, part, uri, source, value, threshold, detail."""
+    measures: Tally | None = None
+    """Of the values, where there is a threshold."""
 
     def add(self, rows: pa.Table) -> None:
         """Take in more rows of the ledger."""
         self.documents += rows.num_rows
         self.values = _widened(self.values, rows.column("value"))
         self.thresholds = _widened(self.thresholds, rows.column("threshold"))
+        if self.thresholds is not None:
+            self.measures = self.measures or Tally()
+            self.measures.add(rows.column("value").to_numpy().astype(np.float32))
         first = rows.select(_SAMPLED).sort_by("id").slice(0, SAMPLES).to_pylist()
         self.samples = sorted([*self.samples, *first], key=lambda row: row["id"])[:SAMPLES]
 

@@ -1,6 +1,5 @@
 """report.html: one file that says what a run did; no script, nothing fetched."""
 
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,16 @@ from corpusmill import storage
 from corpusmill.pipelines.ledger import RunRecord, load_run
 from corpusmill.report.contamination import contamination_summary
 from corpusmill.report.coverage import coverage
-from corpusmill.report.curve import loss_picture, read_losses
+from corpusmill.report.curve import loss_chart, read_losses, thinned
+from corpusmill.report.drawn import (
+    coverage_chart,
+    funnel_charts,
+    personal_chart,
+    rule_sections,
+    time_chart,
+    token_chart,
+)
+from corpusmill.report.duplicates import duplicate_clusters
 from corpusmill.report.facts import (
     StageFacts,
     byte_flow,
@@ -19,19 +27,41 @@ from corpusmill.report.facts import (
     read_manifest,
     stage_facts,
 )
-from corpusmill.report.lookup import has_texts, read_texts, uri_mask
-from corpusmill.report.mixture import mixture_picture
+from corpusmill.report.lookup import has_texts, uri_mask
+from corpusmill.report.mixture import DRAWN, mixture_chart
+from corpusmill.report.personal import k_anonymity, personal_data
 from corpusmill.report.representation import representation_facts, shown_representation
-from corpusmill.report.showing import (
-    MASKING,
-    WINDOW_CHARACTERS,
-    excerpt,
-    visible,
-)
-from corpusmill.report.sweep import sweep_all
+from corpusmill.report.rules import other_thresholds, rule_facts
+from corpusmill.report.samples import URI_BYTES, cut, sampled, shown_values
+from corpusmill.report.showing import MASKING, visible
 
 REPORT_FILE = "report.html"
 TEMPLATES = Path(__file__).parent / "templates"
+
+SECTIONS = (
+    ("notes", "Notes", "notes.html.j2"),
+    ("funnel", "The funnel", "funnel.html.j2"),
+    ("reasons", "Reasons", "reasons.html.j2"),
+    ("rules", "Rules and other thresholds", "rules.html.j2"),
+    ("duplicates", "Near-duplicates", "duplicates.html.j2"),
+    ("benchmarks", "Benchmarks in the corpus", "contamination.html.j2"),
+    ("personal", "Personal data", "personal.html.j2"),
+    ("output", "What came out", "output.html.j2"),
+    ("coverage", "Coverage", "coverage.html.j2"),
+    ("represented", "Who is represented", "representation.html.j2"),
+    ("time", "Time", "time.html.j2"),
+    ("quarantine", "Quarantine", "quarantine.html.j2"),
+    ("training", "Training", "curve.html.j2"),
+    ("about", "About this page", "about.html.j2"),
+)
+"""Anchor, heading and template of each, in the order of the page."""
+
+LANGUAGES = 100
+"""Rows of the tables of languages, those with most documents."""
+CURVE_ROWS = 40
+"""Rows of the table of a training's losses."""
+DRAWN_KEYS = frozenset({"language", "domain", "licence", "topic"})
+"""Keys of `coverage` that are drawn; of kinds there are three."""
 
 
 def write_report(run: str, train: str | None = None) -> str:
@@ -53,43 +83,131 @@ def write_page(run: str, facts: dict[str, Any]) -> str:
 
 
 def report_facts(run: str, train: str | None = None) -> dict[str, Any]:
-    """Everything that the report shows, as its template wants it."""
+    """Everything that the report shows, as its templates want it.
+
+    `rules`, `contamination` and `coverage` are plain data, for machines as well.
+    """
     record = load_run(run)
     stages = [stage_facts(run, record, stage) for stage in record.stages]
     ingested = ingested_bytes(run, record, stages)
     flows = byte_flow(record, stages, ingested) if ingested is not None else None
+    funnel = [
+        {
+            **row,
+            "bytes": flows[number].left if flows else None,
+            "speed": _speed(flows[number].worked, row["cpu_seconds"]) if flows else None,
+            "source_bytes": flows[number].sources if flows else {},
+            "sources": {name: c.out for name, c in record.stages[number].sources.items()},
+        }
+        for number, row in enumerate(funnel_data(record))
+    ]
+    sources = sorted({name for stage in record.stages for name in stage.sources})
     manifest = read_manifest(storage.join(run, "shards"))
-    mixture = None if manifest is None else manifest["mixture"]
     facts: dict[str, Any] = {
         "record": record,
-        "funnel": [
-            {
-                **row,
-                "bytes": flows[number].left if flows else None,
-                "speed": _speed(flows[number].worked, row["cpu_seconds"]) if flows else None,
-                "source_bytes": flows[number].sources if flows else {},
-                "sources": {name: c.out for name, c in record.stages[number].sources.items()},
-            }
-            for number, row in enumerate(funnel_data(record))
-        ],
-        "sources": sorted({name for stage in record.stages for name in stage.sources}),
+        "funnel": funnel,
+        "sources": sources,
         "skipped": _skipped(record),
-        "rules": sweep_all(run, record),
         "contamination": contamination_summary(run),
         "stages": stages,
-        "samples": _samples(run, record, stages),
         "has_texts": has_texts(run),
-        "languages": languages(run, record),
-        "coverage": coverage(run, record),
+        "languages": languages(run, record)[:LANGUAGES],
         "representation": shown_representation(representation_facts(run, record)),
         "manifest": manifest,
-        "mixture_picture": None if mixture is None else mixture_picture(mixture),
-        "fertility": read_fertility(storage.join(run, "shards")),
-        "curve": None if train is None else loss_picture([(train, read_losses(train))]),
-        "train": train,
+        "mixture_shown": DRAWN,
+        "fertility": read_fertility(storage.join(run, "shards"))[:LANGUAGES],
+        "duplicates": _duplicates(run, record),
+        "personal": [
+            {**stage, "chart": personal_chart(stage["types"])}
+            for stage in personal_data(run, record)
+        ],
+        "k_anonymity": k_anonymity(run, record),
+        "coverage": coverage(run, record),
+        "charts": _charts(funnel, sources, manifest),
         "masking": MASKING,
     }
+    facts |= _judged(run, record, stages)
+    facts["coverage_tables"] = [
+        {**table, "chart": coverage_chart(table) if table["key"] in DRAWN_KEYS else None}
+        for table in shown_values(record, facts["coverage"])
+    ]
+    if train is not None:
+        losses = read_losses(train)
+        facts |= {"losses": losses, "curve_rows": thinned(losses.training, CURVE_ROWS)}
+        facts["charts"]["curve"] = loss_chart([(train, losses)])
+    facts["contents"] = [
+        section for section, there in zip(SECTIONS, _present(facts, train), strict=True) if there
+    ]
     return facts
+
+
+def _present(facts: dict[str, Any], train: str | None) -> list[bool]:
+    """Which of SECTIONS have something to say."""
+    begun = bool(facts["funnel"])
+    return [
+        bool(facts["record"].notes),
+        begun,
+        begun,
+        bool(facts["rule_sections"]),
+        bool(facts["duplicates"]),
+        bool(facts["contamination"]),
+        bool(facts["personal"] or facts["k_anonymity"]),
+        begun,
+        bool(facts["coverage"]),
+        begun,
+        begun,
+        begun,
+        train is not None,
+        True,
+    ]
+
+
+def _charts(
+    funnel: list[dict[str, Any]], sources: list[str], manifest: dict[str, Any] | None
+) -> dict[str, str | None]:
+    """The charts of what is there, by name; None for the others."""
+    charts: dict[str, str | None] = dict.fromkeys(
+        ("fates", "documents", "bytes", "time", "tokens", "mixture")
+    )
+    if funnel:
+        charts |= funnel_charts(funnel, sources)
+        charts["time"] = time_chart(funnel)
+    if manifest is not None:
+        charts["tokens"] = token_chart(manifest["tokens"], list(manifest["splits"]))
+        if manifest["mixture"] is not None:
+            charts["mixture"] = mixture_chart(manifest["mixture"])
+    return charts
+
+
+def _judged(run: str, record: RunRecord, stages: list[StageFacts]) -> dict[str, Any]:
+    """What the rules did, and the documents that are shown for them and for other reasons."""
+    rules, ruled = rule_facts(run, record)
+    order = [stage.name for stage in record.stages]
+    ruled += other_thresholds(run, record, stages)
+    ruled.sort(key=lambda rule: order.index(rule.stage))
+    sampling = sampled(run, record, stages, ruled)
+    dropped = {
+        (group["stage"], group["reason"]): group["rows"]
+        for group in sampling["groups"]
+        if group["action"] == "dropped"
+    }
+    return {
+        "rules": rules,
+        "ruled": {(rule.stage, rule.name) for rule in ruled},
+        "rule_sections": rule_sections(ruled, sampling["nearest"], dropped),
+        "samples": sampling["groups"],
+        "sampling": sampling,
+    }
+
+
+def _duplicates(run: str, record: RunRecord) -> list[dict[str, Any]]:
+    """Clusters with their addresses as they may be shown."""
+    masked = uri_mask(record)
+    found = duplicate_clusters(run, record)
+    for cluster in (cluster for stage in found for cluster in stage["clusters"]):
+        for row in (cluster, *cluster["members"]):
+            row["uri"] = None if row["uri"] is None else cut(masked(row["uri"]), URI_BYTES)
+    return found
 
 
 def _speed(size: int, seconds: float) -> float | None:
@@ -107,39 +225,10 @@ def _skipped(record: RunRecord) -> list[tuple[str, str, str, int]]:
     ]
 
 
-def _samples(run: str, record: RunRecord, stages: list[StageFacts]) -> list[dict[str, Any]]:
-    """The samples of each stage and reason, with the beginnings of dropped texts."""
-    groups = [(stage, reason) for stage in stages for reason in stage.reasons]
-    wanted: dict[int, set[str]] = defaultdict(set)
-    for _, reason in groups:
-        if reason.action == "dropped":
-            for row in reason.samples:
-                wanted[row["part"]].add(row["id"])
-    masked = uri_mask(record)
-    texts = read_texts(run, wanted, WINDOW_CHARACTERS + 1)
-    return [
-        {
-            "stage": stage.name,
-            "action": reason.action,
-            "reason": reason.name,
-            "documents": reason.documents,
-            "rows": [
-                {
-                    **row,
-                    "uri": masked(row["uri"]),
-                    "text": excerpt(texts[row["id"]]) if row["id"] in texts else None,
-                }
-                for row in reason.samples
-            ],
-        }
-        for stage, reason in groups
-        if reason.action != "changed"
-    ]
-
-
 def render(template: str, facts: dict[str, Any]) -> str:
     """A page or drawing; every string that comes into it is escaped and made visible."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
 
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -150,6 +239,7 @@ def render(template: str, facts: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "size": size, "span": span, "share": share}
+    environment.filters["drawing"] = Markup  # of report/charts.py, which escapes what it is given
     return environment.get_template(template).render(facts)
 
 

@@ -1,4 +1,4 @@
-"""What a mixture asks for, and what training gets of it: numbers for a table and a picture.
+"""What a mixture asks for, and what training gets of it: numbers for a table, and a chart.
 
 The measure is one pass's worth of tokens, as many as there are to train on. Training keeps the
 proportions until a class has given all that its budget or `max_repetitions` permits; then the
@@ -7,23 +7,16 @@ others take its turns. Shares are counted in tokens here, as if there were no ro
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from corpusmill.report.curve import marks
+from corpusmill.report.charts import bars
 
 TRAIN = "train"
 BY_SOURCE = "source"
 
-WIDTH, LEFT, LINE = 800.0, 200.0, 20.0
-"""Of the drawing, of the names in it, and the height of a class; in SVG units."""
-DRAWN = 60
-"""Classes that are drawn: those with the most tokens."""
-MARGIN = 1.02
-"""The axis is so much longer than the longest bar."""
-NAME = 28
-"""Characters of a name in the drawing."""
+DRAWN = 40
+"""Classes that are shown: those with the most tokens."""
 
 
 def mixture_facts(manifest: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -111,54 +104,15 @@ def _taken(
     return taken, until
 
 
-@dataclass(frozen=True, kw_only=True)
-class Bar:
-    """One class, drawn: how often training goes through it."""
-
-    name: str
-    y: float
-    asked: float
-    """Where its mark stands."""
-    delivered: float
-    """Length of its bar."""
-    epochs: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class MixturePicture:
-    """Bars and numbers to draw."""
-
-    bars: list[Bar]
-    x_marks: list[tuple[float, str]]
-    height: float
-    left: float = LEFT
-    left_out: int
-    """Classes that have no bar."""
-
-
-def mixture_picture(facts: Mapping[str, Any]) -> MixturePicture | None:
-    """One bar for each class; None where there is none."""
+def mixture_chart(facts: Mapping[str, Any]) -> str | None:
+    """How often training goes through each class, asked for and delivered, as SVG; None where there
+    is no class."""
     shown = facts["classes"][:DRAWN]
     if not shown:
         return None
-    every = (float(row[name]) for row in shown for name in ("epochs", "asked_epochs"))
-    longest = MARGIN * max(1.0, *every)
-
-    def x(epochs: float) -> float:
-        return round((WIDTH - LEFT) * epochs / longest, 1)
-
-    return MixturePicture(
-        bars=[
-            Bar(
-                name=row["name"] if len(row["name"]) <= NAME else row["name"][: NAME - 1] + "…",
-                y=LINE * number,
-                asked=LEFT + x(row["asked_epochs"]),
-                delivered=x(row["epochs"]),
-                epochs=row["epochs"],
-            )
-            for number, row in enumerate(shown)
-        ],
-        x_marks=[(LEFT + x(value), f"{value:g}") for value in marks(0.0, longest)],
-        height=LINE * len(shown),
-        left_out=len(facts["classes"]) - len(shown),
-    )
+    epochs = {
+        name: [float(row[key]) for row in shown]
+        for name, key in (("asked for", "asked_epochs"), ("delivered", "epochs"))
+    }
+    names = [row["name"] for row in shown]
+    return bars(names, epochs, "Epochs by class", stacked=False, unit="epochs")

@@ -7,13 +7,13 @@ from typing import Any
 
 from corpusmill import storage
 from corpusmill.errors import UsageError
-from corpusmill.report.curve import Losses, finite, loss_picture, losses_of, scan_metrics
+from corpusmill.report.curve import Losses, finite, loss_chart, losses_of, scan_metrics
 from corpusmill.report.html import render
 
 RECORD_FILE = "train.json"
 
-PICTURES = {".svg": "runs.svg.j2", ".html": "runs.html.j2"}
-"""Forms of the picture by the ending of its name."""
+PICTURES = (".svg", ".html")
+"""Forms of the picture: the ending of its name."""
 
 SHOWN = frozenset({"steps", "batch", "context"})
 """Settings that stand in the table anyway."""
@@ -43,10 +43,14 @@ def runs_data(folders: Sequence[str], picture: str | None = None) -> dict[str, A
         runs.append({"name": name, **run, "differs": differs})
         losses.append((name, lost))
     if picture is not None:
-        drawing = loss_picture(losses)
-        if drawing is None:
+        chart = loss_chart(losses)
+        if chart is None:
             raise UsageError(f"{picture}: there is nothing to draw: no run has a loss yet")
-        page = render(PICTURES[os.path.splitext(picture)[1]], {"picture": drawing, "runs": runs})
+        if os.path.splitext(picture)[1] == ".svg":
+            style = f"<style>{render('drawing.css', {})}svg {{ background: var(--page); }}</style>"
+            page = chart.replace("</title>", f"</title>{style}", 1)
+        else:
+            page = render("runs.html.j2", {"picture": chart, "runs": runs})
         storage.write_atomic(picture, page.strip().encode() + b"\n")
     return {"runs": runs, "picture": picture}
 
