@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.parquet as pq
 
 from corpusmill import storage
 from corpusmill.errors import MillError
@@ -129,6 +130,12 @@ class Catalogue:
     def documents(self) -> int:
         """How many there are, dropped ones included."""
         return int(self.rows("SELECT count(*) AS n FROM documents")[0]["n"])
+
+    @functools.cached_property
+    def scores(self) -> list[str]:
+        """The names of what was measured of documents."""
+        with storage.open_read(self.files("documents")[0]) as stream:
+            return [field.name for field in pq.read_schema(stream).field("scores").type]
 
     @functools.cached_property
     def choices(self) -> dict[str, list[str]]:

@@ -33,7 +33,8 @@ _log = logging.getLogger(__name__)
 
 
 class Sealed:
-    """Puts HEADERS on every answer, and answers what fails without telling of what."""
+    """Puts HEADERS on every answer that has none of its own, and answers what fails without
+    telling of what."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -48,7 +49,7 @@ class Sealed:
                 begun = True
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
-                    headers[name] = value
+                    headers.setdefault(name, value)
             await send(message)
 
         try:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
@@ -28,7 +27,7 @@ from corpusmill.report.explorer.catalogue import (
 from corpusmill.report.explorer.changed_recipe import can_change, changed_recipe
 from corpusmill.report.explorer.journey import journey
 from corpusmill.report.explorer.pieces import Piece, document_pieces
-from corpusmill.report.explorer.thresholds import Answer, StageScores
+from corpusmill.report.explorer.thresholds import OUTPUT, Answer, StageScores
 from corpusmill.report.explorer.views import FOLDER, page
 from corpusmill.report.facts import read_manifest
 from corpusmill.report.fate import why_data
@@ -64,9 +63,10 @@ class Pages:
         self.catalogue = catalogue
         self._uri = uri_mask(catalogue.record)
         self._stages = {stage.name: stage for stage in catalogue.record.stages}
-        self._judging = [stage for stage in catalogue.record.stages if stage.judged_scores]
+        self._judging = [stage.name for stage in catalogue.record.stages if stage.judged_scores]
         self._scores: dict[str, StageScores] = {}
         self._lock = threading.Lock()
+        self._drawing = threading.Lock()
 
     def routes(self) -> list[Route]:
         """What is served, and by what."""
@@ -76,6 +76,7 @@ class Pages:
             "/thresholds/{stage}": self.thresholds,
             "/thresholds/{stage}/counts": self.counts,
             "/thresholds/{stage}/recipe": self.recipe,
+            "/thresholds/{stage}/drawing": self.drawing,
             "/static/{name}": self.static,
         }
         routes = [Route(path, self._answered(answer)) for path, answer in served.items()]
@@ -102,6 +103,7 @@ class Pages:
             run=self.catalogue.name,
             record=self.catalogue.record,
             judging=self._judging,
+            output=OUTPUT,
             **facts,
         )
 
@@ -255,13 +257,33 @@ class Pages:
         headers = {"Content-Disposition": 'attachment; filename="recipe.yaml"'}
         return Response(text, media_type="application/yaml; charset=utf-8", headers=headers)
 
+    def drawing(self, request: Request) -> Response:
+        """The histogram of a rule, as an image: one that is out of sight need not be drawn."""
+        scores = self._stage_scores(request)
+        name = request.query_params.get("rule", "")
+        if name not in scores.rules or not scores.edges(name):
+            raise NotThere("There is no such drawing.")
+        with self._drawing:
+            picture = scores.drawing(name)
+        head, _, body = picture.partition(">")
+        colours = STATIC["drawing.css"][0].read_text()
+        return Response(
+            f"{head}><style>{colours}</style>{body}",
+            media_type="image/svg+xml",
+            headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"},
+        )
+
     def _stage_scores(self, request: Request) -> StageScores:
         name = request.path_params["stage"]
-        if name not in {stage.name for stage in self._judging}:
+        if name not in (*self._judging, OUTPUT):
             raise NotThere("No stage of this name has rules with thresholds.")
         with self._lock:  # read once, though several requests may want it at the same time
             if name not in self._scores:
-                self._scores[name] = StageScores(self.catalogue, self._stages[name])
+                self._scores[name] = (
+                    StageScores.of_output(self.catalogue)
+                    if name == OUTPUT
+                    else StageScores.of_stage(self.catalogue, self._stages[name])
+                )
             return self._scores[name]
 
     def _moved(self, request: Request, scores: StageScores) -> dict[str, float]:
@@ -300,14 +322,12 @@ class Pages:
 
     def _rule(self, scores: StageScores, name: str, moved: Mapping[str, float]) -> dict[str, Any]:
         rule = scores.rules[name]
-        edges, drawing = scores.drawing(name)
         return {
             "name": name,
             "drops": rule.drops,
             "threshold": rule.threshold,
             "languages": dict(sorted(rule.languages.items())),
-            "edges": edges,
-            "drawing": Markup(drawing),
+            "edges": scores.edges(name),
             "moved": moved.get(name),
             "dropped": rule.stage.counts.dropped[name],
         }

@@ -9,14 +9,17 @@ that it keeps then is not known, and neither are documents that an earlier stage
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from corpusmill.document import INGEST_SCORE
 from corpusmill.pipelines.ledger import StageRecord
 from corpusmill.report.bins import Tally, edges_for
 from corpusmill.report.charts import histogram
@@ -26,9 +29,18 @@ from corpusmill.report.judged import (
     FloatArray,
     Judged,
     JudgedRule,
+    floats,
     judged_rows,
     judged_rules,
 )
+from corpusmill.report.lookup import part_tables
+
+OUTPUT = "output"
+"""Stands for a stage: what came out of the run."""
+AT_LEAST, AT_MOST = " at least", " at most"
+_SIDE = re.compile(f"({AT_LEAST}|{AT_MOST})$")
+LANGUAGE_SCORE = "language_score"
+"""A column of documents, not one of `scores`."""
 
 SHOWN = 10
 """Documents that are named of those whose fate a threshold would change."""
@@ -67,18 +79,21 @@ class StageScores:
     """All documents that came to a stage: first those that it dropped, then those that passed.
 
     Arrays of shape [documents] unless they say otherwise. They take 4 bytes for each document and
-    rule, 1 byte for each dropped document and rule, and 22 bytes for each document.
+    rule, 1 byte for each dropped document and rule, and 23 bytes for each document.
     """
 
-    def __init__(self, catalogue: Catalogue, stage: StageRecord) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        stage: StageRecord,
+        rules: Sequence[JudgedRule],
+        groups: Iterable[Judged],
+    ) -> None:
         self.stage = stage
-        rules = [rule for rule in judged_rules(catalogue.record) if rule.stage is stage]
         self.rules = {rule.name: rule for rule in rules}
         measures: dict[str, list[FloatArray]] = {name: [] for name in self.rules}
         ids, sizes, broken, fails = [], [], [], []
-        for judged in judged_rows(
-            catalogue.run, catalogue.record, stage, list(self.rules), ["id"]
-        ):  # the ledger of the stage is the first to come
+        for judged in groups:
             for name, values in judged.values.items():
                 measures[name].append(values)
             ids.append(judged.rows.column("id"))
@@ -94,9 +109,38 @@ class StageScores:
         """Which rules drop a document as things are; shape [dropped documents, rules]."""
         self.failed = self.fails.sum(axis=1, dtype=np.int16)
         self.numbers, self.tokens, self.estimates = _sizes(catalogue, ids)
-        self._drawn: dict[str, tuple[list[float], str]] = {}
+        self._edges: dict[str, list[float]] = {}
+        self._drawn: dict[str, str] = {}
         self._before = self._keeps({})
         self.now = self._kept(self._before)
+
+    @classmethod
+    def of_stage(cls, catalogue: Catalogue, stage: StageRecord) -> "StageScores":
+        """The rules of a stage, and every document that came to it."""
+        rules = [rule for rule in judged_rules(catalogue.record) if rule.stage is stage]
+        names = [rule.name for rule in rules]
+        # the ledger of the stage is the first to come
+        groups = judged_rows(catalogue.run, catalogue.record, stage, names, ["id"])
+        return cls(catalogue, stage, rules, groups)
+
+    @classmethod
+    def of_output(cls, catalogue: Catalogue) -> "StageScores":
+        """The documents that came out, and for each score that no rule has judged two limits.
+
+        They are no settings of any stage: this is what a filter at the end would keep.
+        """
+        judged = {rule.name for rule in judged_rules(catalogue.record)}
+        output = replace(catalogue.record.stages[-1], name=OUTPUT, settings={}, judged_scores={})
+        scores = [name for name in catalogue.scores if name not in judged]
+        sides = {AT_LEAST: "below", AT_MOST: "above"}
+        rules = [
+            JudgedRule(name=score + side, stage=output, drops=drops, threshold=None, languages={})
+            for score in [LANGUAGE_SCORE, *scores]
+            for side, drops in sides.items()
+        ]
+        columns = ["id", LANGUAGE_SCORE, *(f"scores.{score}" for score in scores)]
+        tables = part_tables(catalogue.run, catalogue.record, "documents", columns)
+        return cls(catalogue, output, rules, (_came_out(*table, rules, scores) for table in tables))
 
     def answer(self, moved: Mapping[str, float]) -> Answer:
         """What the stage keeps when these rules have these thresholds, in every language.
@@ -116,18 +160,19 @@ class StageScores:
             lost=self._some(self._before & ~keeps),
         )
 
-    def drawing(self, name: str) -> tuple[list[float], str]:
-        """The edges of a rule's bins, between which a slider moves, and the histogram as SVG.
+    def edges(self, name: str) -> list[float]:
+        """The edges of a rule's bins, between which a slider moves; none if nothing is measured."""
+        if name not in self._edges:
+            self._edges[name] = edges_for(self._tallies(name), self.rules[name].threshold)
+        return self._edges[name]
 
-        Both are empty where nothing was measured.
-        """
+    def drawing(self, name: str) -> str:
+        """The histogram of a rule that has edges, as SVG."""
         if name not in self._drawn:
-            tallies, rule = self._tallies(name), self.rules[name]
-            edges = edges_for(tallies, rule.threshold)
-            groups = {group: tally.into(edges) for group, tally in tallies.items() if edges}
+            edges = self.edges(name)
+            groups = {group: tally.into(edges) for group, tally in self._tallies(name).items()}
             title = f"{name}: measures of the documents, and its threshold"
-            picture = histogram(edges, groups, rule.threshold, title) if edges else ""
-            self._drawn[name] = edges, picture
+            self._drawn[name] = histogram(edges, groups, self.rules[name].threshold, title)
         return self._drawn[name]
 
     def _tallies(self, name: str) -> dict[str, Tally]:
@@ -169,6 +214,26 @@ class StageScores:
     def _some(self, chosen: BoolArray) -> list[int]:
         numbers: list[int] = self.numbers[np.flatnonzero(chosen)[:SHOWN]].tolist()
         return [number for number in numbers if number >= 0]
+
+
+def _came_out(
+    part: int, rows: pa.Table, rules: Sequence[JudgedRule], scores: Sequence[str]
+) -> Judged:
+    """Documents that every rule of `of_output` keeps as yet."""
+    structs = rows.column("scores")
+    measured = {score: floats(pc.struct_field(structs, score)) for score in scores}
+    sizes = np.nan_to_num(measured[INGEST_SCORE])  # derived documents have none
+    measured[LANGUAGE_SCORE] = floats(rows.column(LANGUAGE_SCORE))
+    values = {rule.name: measured[_SIDE.sub("", rule.name)] for rule in rules}
+    return Judged(
+        area="documents",
+        part=part,
+        rows=rows.select(["id"]),
+        values=values,
+        bytes=sizes,
+        broken=np.full(len(sizes), len(rules), np.int16),
+        after=np.zeros(len(sizes), np.bool_),
+    )
 
 
 def _fails(judged: Judged, rules: Sequence[JudgedRule]) -> BoolArray:

@@ -20,9 +20,10 @@ function start(form) {
     slider.min = 0;
     slider.max = (edges.length - 1) * STEPS;
     slider.step = 1;
+    const off = slider.dataset.drops === "below" ? 0 : slider.max; // where a rule drops nothing
     const follow = () => {
       const value = box.value === "" ? slider.dataset.now : box.value;
-      slider.value = value === "" ? slider.max : placeOf(edges, Number(value));
+      slider.value = value === "" ? off : placeOf(edges, Number(value));
       slider.setAttribute("aria-valuetext", value === "" ? "off" : value);
     };
     slider.addEventListener("input", () => {
