@@ -26,6 +26,7 @@ class RunFolder:
 
     path: Path
     documents: dict[str, dict[str, Any]] = field(default_factory=dict)
+    scores: tuple[str, ...] = SCORES
     record: RunRecord = field(
         default_factory=lambda: RunRecord(
             name="try",
@@ -82,7 +83,7 @@ class RunFolder:
         return str(self.path)
 
     def _write(self, area: str) -> None:
-        batch = documents_from_rows(list(self.documents.values()), document_schema(SCORES))
+        batch = documents_from_rows(list(self.documents.values()), document_schema(self.scores))
         storage.write_parquet(part_path(str(self.path), area, 0), pa.Table.from_batches([batch]))
 
     def _finish(
@@ -94,7 +95,7 @@ class RunFolder:
         added: int = 0,
     ) -> None:
         complete = [{"part": 0, "source": "crawl", "stage": name, **row} for row in rows]
-        table = pa.Table.from_pylist(complete, schema=ledger_schema(SCORES))
+        table = pa.Table.from_pylist(complete, schema=ledger_schema(self.scores))
         storage.write_parquet(part_path(str(self.path), f"ledger/{name}", 0), table)
         actions = Counter(row["action"] for row in rows)
         dropped = Counter(row["reason"] for row in rows if row["action"] == "dropped")

@@ -138,7 +138,10 @@ def differences(kept: str, removed: str) -> list[Piece]:
 
     Texts are masked before they are compared; case, punctuation and layout count.
     """
-    ours, theirs = (_WORD.findall(visible(mask(text), lines=True)) for text in (kept, removed))
+    # a blank in front, so that the first word is like the others
+    ours, theirs = (
+        _WORD.findall(" " + visible(mask(text.lstrip()), lines=True)) for text in (kept, removed)
+    )
     same = next(
         (n for n, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]),
         min(len(ours), len(theirs)),
