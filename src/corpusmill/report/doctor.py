@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from packaging.requirements import Requirement
 
-from corpusmill import __version__
+from corpusmill import __version__, plugins
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -66,7 +66,7 @@ def doctor_data() -> dict[str, Any]:
 
     `healthy` is whether nothing is broken: what is only missing is a feature that is not there.
     """
-    findings = [*_machine(), *_features(), *_programs()]
+    findings = [*_machine(), *_features(), *_plugins(), *_programs()]
     return {
         "version": __version__,
         "healthy": all(finding.state != "broken" for finding in findings),
@@ -153,6 +153,19 @@ def _features() -> Iterator[Finding]:
             found=known,
             needed_for=needed_for,
             mend="" if state == "ok" else "pip install --no-deps -r requirements-nodeps.txt",
+        )
+
+
+def _plugins() -> Iterator[Finding]:
+    """What other packages add, by their metadata."""
+    for plugin in plugins.offered():
+        wrong = plugins.problem(plugin)
+        yield Finding(
+            name=f"{plugins.KINDS[plugin.kind]} {plugin.name}",
+            state="broken" if wrong else "ok",
+            found=f"{plugin.package} {plugin.version}",
+            needed_for="recipes that name it",
+            mend=wrong or "",
         )
 
 
