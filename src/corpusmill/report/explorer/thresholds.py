@@ -178,6 +178,10 @@ class StageScores:
     def _tallies(self, name: str) -> dict[str, Tally]:
         """The measures of a rule, by what became of the documents."""
         values, dropped = self.values[name], len(self.failed)
+        if self.stage.name == OUTPUT:
+            tally = Tally()
+            tally.add(values)
+            return {"came out": tally}
         here = self.broken[:dropped] == list(self.rules).index(name)
         groups = {
             "kept by the stage": values[dropped:],

@@ -74,7 +74,7 @@ async function count(form, mine, latest) {
     cell.textContent = value === null ? "–" : value.toLocaleString("en");
   }
   for (const rule of form.querySelectorAll("[data-rule]")) {
-    const output = rule.querySelector("output");
+    const output = rule.querySelector(".alone");
     const alone = answer.alone[rule.dataset.rule];
     if (output) {
       output.textContent = alone === undefined ? "" : `drops ${alone.toLocaleString("en")} by itself`;
