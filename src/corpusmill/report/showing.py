@@ -52,7 +52,8 @@ def visible(text: str, *, lines: bool = False) -> str:
     Control, format (bidirectional and invisible), private, surrogate and unassigned characters;
     line breaks and tabs too unless `lines`.
     """
-    if text.isascii() and text.isprintable():
+    plain = text.replace("\n", "").replace("\t", "") if lines else text
+    if plain.isprintable():  # false for every category below, and for blanks that are no spaces
         return text
     return "".join(_shown(character, lines) for character in text)
 
