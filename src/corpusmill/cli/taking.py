@@ -126,6 +126,7 @@ def export(
 
 @command(
     "clean out/run",
+    "clean out/first",
 )
 def clean(
     run: Run,
