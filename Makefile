@@ -2,6 +2,7 @@
 # make test    lint, types, import rules and every test
 # make lint    the first three of these
 # make test-failures   kills and stops machines of clusters: a quarter of an hour
+# make docs    builds the documentation into out/site
 # make bench   what each stage costs, by kind of document
 # make bench-peers   sets up .venv-peers with the tools that benchmarks compare with
 # make airflow       sets up .venv-airflow and starts Airflow with the DAGs of airflow_dags/
@@ -21,7 +22,7 @@ export RAY_USAGE_STATS_ENABLED := 0
 # Workers are processes: each would compile all that it imports again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test test-failures lint bench bench-peers airflow constraints clean
+.PHONY: run test test-failures lint docs bench bench-peers airflow constraints clean
 
 # The stamp is written last: a set-up that was interrupted starts again, a finished one is left alone.
 .venv/installed: pyproject.toml constraints.txt requirements-nodeps.txt
@@ -50,6 +51,9 @@ test: lint .venv-airflow/installed
 
 test-failures: .venv/installed
 	$(BIN)/python -m pytest -m failures
+
+docs: .venv/installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict -q
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/throughput.py
