@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.report_runs import RunFolder, identity
 
+from corpusmill import storage
 from corpusmill.pipelines.ledger import load_run
 from corpusmill.report import samples
 from corpusmill.report.bins import BINS, Tally, edges_for
@@ -126,6 +128,39 @@ def test_a_rule_is_told_with_its_borderline_documents_and_their_fate(tmp_path: P
     assert "Borderline: 20 documents nearest to the threshold" in page
     assert "Dropped: 10 of 10 documents" in page
     assert page.count("kept to the end") == 20
+
+
+def test_thresholds_by_language_have_borderline_documents_by_language(tmp_path: Path) -> None:
+    run = judged_run(tmp_path, number=25)
+    run.record.stages[-1].judged_scores["quality"]["languages"] = {"de": 20.0}
+    path = tmp_path / "documents/part-00000.parquet"
+    table = pq.read_table(path)
+    column = pa.array(["de" if n % 2 else "en" for n in range(table.num_rows)])
+    place = table.schema.get_field_index("language")
+    storage.write_parquet(str(path), table.set_column(place, "language", column))
+    ledger = tmp_path / "ledger/01-heuristics/part-00000.parquet"
+    rows = pq.read_table(ledger).to_pylist()
+    for row in rows:
+        row["detail"] = '{"language": "de"}'
+    # what is no rule's verdict has another detail
+    rows[0] |= {"action": "quarantined", "reason": "error", "detail": "ValueError: no"}
+    storage.write_parquet(str(ledger), pa.Table.from_pylist(rows, pq.read_schema(ledger)))
+    _, (rule,) = rule_facts(str(tmp_path), run.record)
+    assert rule.nearest is not None
+    assert {row["threshold"] for row in rule.nearest.rows} == {10.0, 20.0}
+    assert sum(rule.tallies[DROPPED].into(rule.edges)) == 9
+
+
+def test_a_stage_with_very_many_reasons_keeps_the_page_small(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.ingest(*({"id": identity(n), "text": "t" * 900, "uri": "u"} for n in range(500)))
+    drop = {"action": "dropped", "value": 1.0, "threshold": 2.0}
+    run.stage("01-odd", *({"id": identity(n), "reason": f"why {n}", **drop} for n in range(500)))
+    page = Path(write_report(run.publish())).read_text()
+    assert "and 300 other reasons" in page
+    assert page.count("<svg") < 70
+    assert "This rule is not drawn" in page
+    assert len(page) < 1_500_000
 
 
 def test_a_threshold_that_is_no_rule_has_a_histogram_of_what_the_ledger_knows(

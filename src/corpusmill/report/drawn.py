@@ -62,6 +62,16 @@ def token_chart(tokens: Mapping[str, Mapping[str, int]], splits: Sequence[str]) 
     return bars(sources, numbers, "Tokens by source and split", unit="tokens")
 
 
+def fertility_chart(rows: Sequence[Row]) -> str | None:
+    """Tokens per word by language and kind; None where there is but one."""
+    if len(rows) < 2:
+        return None
+    shown = sorted(rows, key=lambda row: -row["documents"])[:VALUES]
+    names = [f"{row['language'] or 'not identified'}, {row['kind']}" for row in shown]
+    numbers = {"tokens per word": [row["tokens_per_word"] for row in shown]}
+    return bars(names, numbers, "Tokens per word by language and kind", unit="tokens per word")
+
+
 def coverage_chart(table: Row) -> str | None:
     """Documents in and out by language, domain or licence; None where there is but one."""
     rows = [row for row in table["rows"] if row["value"] is not None][:VALUES]

@@ -21,6 +21,9 @@ SAMPLES = 20
 """Documents that are shown for each stage and reason: those with the smallest ids. Ids are hashes
 of places, so the smallest are a fair sample, and the same one each time."""
 
+REASONS = 200
+"""Reasons of a stage that are shown: the most frequent of each action."""
+
 
 def funnel_data(record: RunRecord) -> list[dict[str, Any]]:
     """One row for each stage: what came in, where it went, and the time it took."""

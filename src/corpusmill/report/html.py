@@ -10,6 +10,7 @@ from corpusmill.report.coverage import coverage
 from corpusmill.report.curve import loss_chart, read_losses, thinned
 from corpusmill.report.drawn import (
     coverage_chart,
+    fertility_chart,
     funnel_charts,
     personal_chart,
     rule_sections,
@@ -18,6 +19,7 @@ from corpusmill.report.drawn import (
 )
 from corpusmill.report.duplicates import duplicate_clusters
 from corpusmill.report.facts import (
+    REASONS,
     StageFacts,
     byte_flow,
     funnel_data,
@@ -58,6 +60,7 @@ SECTIONS = (
 
 LANGUAGES = 100
 """Rows of the tables of languages, those with most documents."""
+LANGUAGE_BYTES = 60
 CURVE_ROWS = 40
 """Rows of the table of a training's losses."""
 DRAWN_KEYS = frozenset({"language", "domain", "licence", "topic"})
@@ -103,6 +106,7 @@ def report_facts(run: str, train: str | None = None) -> dict[str, Any]:
     ]
     sources = sorted({name for stage in record.stages for name in stage.sources})
     manifest = read_manifest(storage.join(run, "shards"))
+    fertility = _languages(read_fertility(storage.join(run, "shards")))
     facts: dict[str, Any] = {
         "record": record,
         "funnel": funnel,
@@ -111,11 +115,11 @@ def report_facts(run: str, train: str | None = None) -> dict[str, Any]:
         "contamination": contamination_summary(run),
         "stages": stages,
         "has_texts": has_texts(run),
-        "languages": languages(run, record)[:LANGUAGES],
+        "languages": _languages(languages(run, record)),
         "representation": shown_representation(representation_facts(run, record)),
         "manifest": manifest,
         "mixture_shown": DRAWN,
-        "fertility": read_fertility(storage.join(run, "shards"))[:LANGUAGES],
+        "fertility": fertility,
         "duplicates": _duplicates(run, record),
         "personal": [
             {**stage, "chart": personal_chart(stage["types"])}
@@ -123,8 +127,9 @@ def report_facts(run: str, train: str | None = None) -> dict[str, Any]:
         ],
         "k_anonymity": k_anonymity(run, record),
         "coverage": coverage(run, record),
-        "charts": _charts(funnel, sources, manifest),
+        "charts": _charts(funnel, sources, manifest) | {"fertility": fertility_chart(fertility)},
         "masking": MASKING,
+        "reasons_shown": REASONS,
     }
     facts |= _judged(run, record, stages)
     facts["coverage_tables"] = [
@@ -208,6 +213,14 @@ def _duplicates(run: str, record: RunRecord) -> list[dict[str, Any]]:
         for row in (cluster, *cluster["members"]):
             row["uri"] = None if row["uri"] is None else cut(masked(row["uri"]), URI_BYTES)
     return found
+
+
+def _languages(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first rows of a table of languages, whose names are a stranger's."""
+    return [
+        row | {"language": row["language"] and cut(row["language"], LANGUAGE_BYTES)}
+        for row in rows[:LANGUAGES]
+    ]
 
 
 def _speed(size: int, seconds: float) -> float | None:

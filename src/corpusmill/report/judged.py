@@ -155,7 +155,11 @@ def _judged(
         broken[:] = [places.get(reason, -1) for reason in rows.column("reason").to_pylist()]
         languages = None
         if any(rule.languages for rule in rules):
-            languages = [_language(detail) for detail in rows.column("detail").to_pylist()]
+            details = rows.column("detail").to_pylist()
+            languages = [
+                _language(detail) if place >= 0 else None
+                for detail, place in zip(details, broken, strict=True)
+            ]
         for place, rule in enumerate(rules):
             fails = rule.fails(values[rule.name], rule.limits(languages, len(size)))
             after |= (broken < place) & fails
@@ -172,10 +176,11 @@ def _judged(
 
 
 def _language(detail: str | None) -> str | None:
+    """The language that a verdict of a rule with thresholds by language names."""
     if not detail:
         return None
-    plain: Any = json.loads(detail)
-    return None if plain["language"] is None else str(plain["language"])
+    language: Any = json.loads(detail)["language"]
+    return None if language is None else str(language)
 
 
 def floats(column: pa.ChunkedArray) -> FloatArray:

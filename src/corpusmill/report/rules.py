@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from corpusmill import storage
 from corpusmill.pipelines.ledger import RunRecord, StageRecord
 from corpusmill.report.bins import Tally, edges_for
-from corpusmill.report.facts import SAMPLES, Reason, StageFacts
+from corpusmill.report.facts import REASONS, SAMPLES, Reason, StageFacts
 from corpusmill.report.judged import (
     BoolArray,
     FloatArray,
@@ -19,6 +19,7 @@ from corpusmill.report.judged import (
     JudgedRule,
     floats,
     judged_rows,
+    sources_of,
 )
 from corpusmill.report.lookup import part_tables
 from corpusmill.report.sweep import Sweep, sweeps
@@ -106,11 +107,16 @@ def rule_facts(run: str, record: RunRecord) -> tuple[list[dict[str, Any]], list[
             continue
         counted = [(sweep, _ruled(sweep.rule)) for sweep in sweeps(record, stage)]
         columns = ["id", "uri", "language"]
+        by_language = any(rule.languages for _, rule in counted)
         for judged in judged_rows(run, record, stage, list(stage.judged_scores), columns):
+            if not len(judged.bytes):
+                continue
+            languages = None
+            if by_language and judged.area == "documents":
+                languages = judged.rows.column("language").to_pylist()
             for sweep, rule in counted:
-                if len(judged.bytes):
-                    sweep.add(judged)
-                    _add(rule, sweep, judged)
+                sweep.add(judged)
+                _add(rule, sweep, judged, languages)
         for sweep, rule in counted:
             found = {"rule": sweep.rule.name, "drops": sweep.rule.drops} | sweep.facts(record)
             rule.came, rule.dropped = found["came"], found["dropped_now"]
@@ -132,18 +138,16 @@ def _ruled(rule: JudgedRule) -> Ruled:
     )
 
 
-def _add(rule: Ruled, sweep: Sweep, judged: Judged) -> None:
+def _add(rule: Ruled, sweep: Sweep, judged: Judged, languages: Sequence[str | None] | None) -> None:
+    """Count documents; `languages` are known of those in documents/."""
     values = judged.values[rule.name]
     passed: BoolArray = judged.broken == sweep.rules
     here: BoolArray = judged.broken == sweep.place
     for name, chosen in ((KEPT, passed), (DROPPED, here), (OTHERS, ~passed & ~here)):
         if chosen.any():
             rule.tallies[name].add(values[chosen])
-    languages = None
-    if rule.languages:  # known of documents alone, not of what later stages dropped
-        if judged.area != "documents":
-            return
-        languages = judged.rows.column("language").to_pylist()
+    if rule.languages and languages is None:
+        return
     if rule.nearest is not None and passed.any():
         measured = np.where(passed, values, np.float32(np.nan))
         limits = sweep.rule.limits(languages, len(values))
@@ -162,12 +166,12 @@ def other_thresholds(run: str, record: RunRecord, stages: Sequence[StageFacts]) 
     columns: dict[str, list[Ruled]] = {}
     scores = _score_fields(run, record)
     for stage, facts in zip(record.stages, stages, strict=True):
-        for reason in facts.reasons:
+        for reason in facts.reasons[:REASONS]:
             if reason.measures is None or reason.name in stage.judged_scores:
                 continue
             if reason.action != "dropped":
                 continue
-            ruled = _of_reason(stage, reason)
+            ruled = _of_reason(record, stage, reason)
             found.append(ruled)
             if (column := _measure_of(reason.name, scores)) is not None:
                 columns.setdefault(column, []).append(ruled)
@@ -176,14 +180,14 @@ def other_thresholds(run: str, record: RunRecord, stages: Sequence[StageFacts]) 
     return found
 
 
-def _of_reason(stage: StageRecord, reason: Reason) -> Ruled:
+def _of_reason(record: RunRecord, stage: StageRecord, reason: Reason) -> Ruled:
     low, high = reason.thresholds or (np.nan, np.nan)
     return Ruled(
         stage=stage.name,
         name=reason.name,
         threshold=low if low == high else None,
         languages={} if low == high else {"lowest": low, "highest": high},
-        came=stage.counts.found,
+        came=sum(stage.sources[source].found for source in sources_of(record, stage)),
         dropped=reason.documents,
         tallies={KEPT_AT_END: Tally(), DROPPED: reason.measures or Tally()},
         nearest=None,

@@ -10,7 +10,7 @@ from html import escape
 from typing import Any
 
 from corpusmill.pipelines.ledger import RunRecord
-from corpusmill.report.facts import SAMPLES, StageFacts
+from corpusmill.report.facts import REASONS, SAMPLES, StageFacts
 from corpusmill.report.lookup import read_texts, uri_mask
 from corpusmill.report.rules import Ruled
 from corpusmill.report.showing import WINDOW_CHARACTERS, excerpt, mask, visible
@@ -39,7 +39,7 @@ def sampled(
     threshold, detail, area, text}, `text` is None where it is not there. Of each group at most
     `each` documents are shown and of each text `bytes`; `cut` says whether that is less than usual.
     """
-    groups = [(stage, reason) for stage in stages for reason in stage.reasons]
+    groups = [(stage, reason) for stage in stages for reason in stage.reasons[:REASONS]]
     groups = [(stage, reason) for stage, reason in groups if reason.action != "changed"]
     number = len(groups) + sum(rule.nearest is not None for rule in ruled)
     each = min(SAMPLES, max(1, BUDGET // max(1, number) // (AROUND + SHORTEST)))
