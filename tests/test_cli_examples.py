@@ -2,7 +2,7 @@
 
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -99,3 +99,30 @@ def test_the_examples_do_what_they_say(folder: Path, monkeypatch: pytest.MonkeyP
             Path("mine.yaml").rename("recipe.yaml")
         ran.add(name)
     assert ran == RUN_HERE
+
+
+def test_explore_prints_the_address_and_opens_the_browser_if_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    served: list[tuple[str, int]] = []
+    opened: list[str] = []
+
+    def serve(run: str, *, port: int, ready: Callable[[str], None]) -> None:
+        served.append((run, port))
+        ready("http://127.0.0.1:8123/?token=abc")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("corpusmill.report.explorer.server.explore", serve)
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    answer = corpusmill("explore", "out/run", "--port", "8123")
+    assert (answer.code, answer.err) == (0, "ended\n")
+    assert answer.out.startswith("http://127.0.0.1:8123/?token=abc\n")
+    assert opened == []
+    assert corpusmill("explore", "out/run", "--open").code == 0
+    assert opened == ["http://127.0.0.1:8123/?token=abc"]
+    assert served == [("out/run", 8123), ("out/run", 0)]
+
+
+def test_explore_refuses_what_is_no_run_and_no_port(tmp_path: Path) -> None:
+    assert corpusmill("explore", tmp_path).code == 2
+    assert corpusmill("explore", tmp_path, "--port", "70000").code == 2

@@ -35,15 +35,20 @@ __all__ = ("install",)  # a fixture
 STAGE = """
 import os, signal
 from typing import ClassVar
+import numpy as np
 import pyarrow as pa
-from corpusmill.document import with_column
-from corpusmill.stage import Action, NarrowStage, Outcome, Verdicts
+from corpusmill.document import with_column, with_scores
+from corpusmill.stage import Action, GlobalStage, NarrowStage, Outcome, Verdicts
 
 class Shout(NarrowStage):
     name: ClassVar[str] = "shout"
     wrong: str = ""
 
     def open(self):
+        if self.wrong == "open":
+            return None
+        if self.wrong == "opening":
+            return {}["missing"]
         return self._apply
 
     def _apply(self, batch):
@@ -73,6 +78,8 @@ class Shout(NarrowStage):
             verdicts.add(ids[0], Action.DROPPED, "why")
         if self.wrong == "reason":
             verdicts.add(ids[0], Action.DROPPED, None)
+        if self.wrong == "score":
+            documents = with_scores(documents, {"volume": np.ones(len(ids))})
         if self.wrong == "nothing":
             return None
         return Outcome(documents=documents, verdicts=verdicts.batch())
@@ -80,6 +87,13 @@ class Shout(NarrowStage):
 class Isolated(Shout):
     name: ClassVar[str] = "shout_apart"
     isolated: ClassVar[bool] = True
+
+class Global(GlobalStage):
+    name: ClassVar[str] = "everywhere"
+    wrong: str = ""
+
+    def prepare(self, verbs, parts):
+        return {}["missing"] if self.wrong else None
 
 class Language(NarrowStage):
     name: ClassVar[str] = "language"
@@ -102,6 +116,7 @@ ENTRIES = {
     "stages": {
         "shout": "Shout",
         "shout_apart": "Isolated",
+        "everywhere": "Global",
         "unfinished": "Unfinished",
         "unversioned": "Unversioned",
         "validated": "Validated",
@@ -281,6 +296,7 @@ def test_a_document_on_which_a_plugin_raises_is_quarantined(install: Install, na
         ("stranger", "verdicts must name documents of the batch"),
         ("twice", "each at most once"),
         ("reason", "a verdict needs a reason"),
+        ("score", "set scores that score_fields does not name: ['volume']"),
         ("nothing", "gave a NoneType instead of an Outcome"),
     ],
 )
@@ -298,6 +314,30 @@ def test_so_does_one_in_a_child_process(install: Install) -> None:
     install(STAGE, ENTRIES)
     with pytest.raises(BrokenContract, match=r"stage shout_apart .* gave a NoneType instead of an"):
         judged(built("shout_apart", wrong="nothing"), "a", "b", "c")
+
+
+@pytest.mark.parametrize("name", ["shout", "shout_apart"])
+def test_a_stage_that_cannot_be_opened_blames_no_document(install: Install, name: str) -> None:
+    install(STAGE, ENTRIES)
+    with pytest.raises(RunError, match="open gave a NoneType instead of a function"):
+        judged(built(name, wrong="open"), "a", "b")
+    with pytest.raises(RunError, match=f"stage {name} could not be opened: KeyError at acme_mill"):
+        judged(built(name, wrong="opening"), "a", "b")
+
+
+def test_a_global_stage_that_prepares_nothing_or_fails_is_named(
+    install: Install, tmp_path: Path
+) -> None:
+    install(STAGE, ENTRIES)
+    command = ("run", write_recipe(tmp_path, "[everywhere]"), "--out", tmp_path / "run")
+    nothing = corpusmill(*command, "--workers", "1")
+    assert nothing.code == 1
+    assert "stage everywhere: prepare gave no NarrowStage" in nothing.err
+    failed = corpusmill(*command, "--workers", "1", "--update", "--set", "everywhere.wrong=yes")
+    assert failed.code == 2  # `yes` is no text in YAML
+    failed = corpusmill(*command, "--workers", "1", "--update", "--set", "everywhere.wrong=it")
+    assert failed.code == 1
+    assert "stage 'everywhere' of acme-mill 1.0 failed: KeyError at acme_mill.py" in failed.err
 
 
 def test_a_run_with_a_stage_that_loses_documents_ends_with_1(

@@ -9,6 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import xxhash
 
+from corpusmill.errors import BrokenContract
+
 KINDS = ("web", "book", "code")
 
 INGEST_SCORE = "ingest_bytes"
@@ -120,7 +122,7 @@ def with_scores(
         fields.append(values.cast(pa.float32()))
     unknown = set(measured) - {field.name for field in kind}
     if unknown:
-        raise KeyError(f"scores that no stage announced in score_fields: {sorted(unknown)}")
+        raise BrokenContract(f"set scores that score_fields does not name: {sorted(unknown)}")
     return with_column(batch, "scores", pa.StructArray.from_arrays(fields, fields=list(kind)))
 
 

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from corpusmill.errors import BrokenContract, MillError, RunError, where_raised
-from corpusmill.stage import Apply, NarrowStage, Outcome
+from corpusmill.stage import Apply, NarrowStage, Outcome, check_opened
 
 DEFAULT_CPU_SECONDS = 20
 """CPU seconds for one call of an isolated stage, besides those for the size of the batch
@@ -190,7 +190,7 @@ _opened: list[Apply] = []
 
 
 def _open_stage(stage: NarrowStage, memory_mb: int) -> None:
-    _opened[:] = [stage.open()]
+    _opened[:] = [check_opened(stage.open())]
     gc.freeze()  # modules and models stay: no collection of garbage needs to look through them
     with open("/proc/self/statm") as statm:
         used = int(statm.read().split()[0]) * resource.getpagesize()

@@ -351,6 +351,13 @@ class SinkStage(Stage):
         """
 
 
+def check_opened(apply: Apply) -> Apply:
+    """What `NarrowStage.open` has given, if it is a function; else BrokenContract."""
+    if not callable(apply):
+        raise BrokenContract(f"open gave a {type(apply).__name__} instead of a function of batches")
+    return apply
+
+
 def check_verdicts(documents: pa.RecordBatch, outcome: Outcome) -> dict[str, Any]:
     """Check the contract of `Outcome`; return the row of each id's verdict.
 

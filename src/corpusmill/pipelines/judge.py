@@ -8,10 +8,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpusmill.errors import BrokenContract, MillError, where_raised
+from corpusmill.errors import BrokenContract, MillError, RunError, where_raised
 from corpusmill.isolation import ChildDied, ChildError, IsolatedStage
 from corpusmill.pipelines.ledger import ORIGINAL_DROPPED, Counts
-from corpusmill.stage import Action, Apply, NarrowStage, Outcome, check_verdicts
+from corpusmill.stage import Action, Apply, NarrowStage, Outcome, check_opened, check_verdicts
 
 FROM_OUTSIDE = "killed_by_sigkill"
 
@@ -38,7 +38,7 @@ class OpenStage:
     def __init__(self, stage: NarrowStage) -> None:
         self.stage = stage
         self.isolated = IsolatedStage(stage) if stage.isolated else None
-        self.apply: Apply = self.isolated.apply if self.isolated else stage.open()
+        self.apply: Apply = self.isolated.apply if self.isolated else _opened(stage)
 
     def cpu_seconds(self) -> float:
         """CPU seconds of this process and of the stage's children."""
@@ -48,6 +48,17 @@ class OpenStage:
         """End the stage's child."""
         if self.isolated:
             self.isolated.stop()
+
+
+def _opened(stage: NarrowStage) -> Apply:
+    """What `open` gives; that it fails is no document's fault."""
+    try:
+        return check_opened(stage.open())
+    except MillError:
+        raise
+    except Exception as error:
+        reason = where_raised(error)
+        raise RunError(f"stage {stage.name} could not be opened: {reason}") from error
 
 
 def judge(

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
 from corpusmill import storage
-from corpusmill.errors import RunError, UsageError
+from corpusmill.errors import BrokenContract, RunError, UsageError
 from corpusmill.pipelines.engines.choice import check_engine, open_engine
 from corpusmill.pipelines.engines.engine import Engine
 from corpusmill.pipelines.engines.settings import EngineName
@@ -391,6 +391,8 @@ class _Run:
             driver_cpu = time.process_time()
             mine = [part for part in parts if step.applies_to(part.source, part.kind)]
             narrow[step.name] = stage.prepare(self._verbs(step), mine)
+            if not isinstance(narrow[step.name], NarrowStage):
+                raise BrokenContract(f"stage {stage.name}: prepare gave no NarrowStage")
             for text in rarer_behind(self.recipe.stages[step.number - 1 :]):
                 self._note(text)
             extra_cpu = time.process_time() - driver_cpu + self.engine.cpu_seconds - engine_cpu

@@ -78,7 +78,8 @@ class Anonymize(NarrowStage):
     entities: Names = ENTITIES
     """What patterns look for."""
     recognizers: Names = ()
-    """Classes of Presidio's recognizers to run as well, as in [AuAcnRecognizer]. Some 0.1 MB for
+    """Recognizers to run as well: of other packages (docs/extending.md) by their names, and of
+    Presidio by those of their classes, as in [AuAcnRecognizer]. The latter read some 0.1 MB for
     each CPU-second."""
     recognizer_files: Names = ()
     """YAML files in Presidio's format with pattern recognizers to run as well."""

@@ -62,7 +62,8 @@ class Heuristics(NarrowStage):
     or `rules`."""
     rules: tuple[Annotated[str, AfterValidator(_known_group)], ...] = ()
     """Rule groups, in the order in which they are checked: `gopher_repetition`, `gopher_quality`,
-    `c4`, `fineweb_quality`, `code`, `books`, `entropy`."""
+    `c4`, `fineweb_quality`, `code`, `books`, `entropy`, and those of other packages
+    (docs/extending.md)."""
     compat: bool = False
     """Judge exactly as datatrove 0.10.1 does, known traps included: an n-gram that occurs once is
     the most frequent one, n-grams are compared without the spaces between words, punctuation

@@ -61,7 +61,7 @@ class Source(BaseModel):
 
     extractor: Literal["blocks", "trafilatura", "resiliparse", "none"] | str = "blocks"
     """What takes the article out of an HTML page; `none` takes all visible text. The default is the
-    best by `benchmarks/extraction.py`."""
+    best by `benchmarks/extraction.py`. Other packages may offer more (docs/extending.md)."""
     favor: Literal["precision", "balance", "recall"] | None = None
     """How trafilatura decides in doubt; `precision` unless given. For `extractor: trafilatura`."""
     opt_outs: Literal["respect", "ignore"] = "respect"

