@@ -53,7 +53,8 @@ def masked_pieces(pieces: list[Piece], *, torn: bool) -> list[Piece]:
     What the mask leaves stands in the text in the same order, so it is found there again; a place
     that is found too early shows no other characters than the masked text does.
     """
-    text = "".join(piece.text for piece in pieces)
+    # a text may hold what masks consist of
+    text = "".join(piece.text for piece in pieces).replace(MASK[0], "\N{MEDIUM SHADE}")
     spans: list[tuple[int, int]] = []
     place = 0
     segments = mask(text).split(MASK)

@@ -34,10 +34,10 @@ def explore(
     and libraries that are not installed.
     """
     token = secrets.token_urlsafe(TOKEN_BYTES) if token is None else token
-    app = application(run, token)
-    import uvicorn
-
     with _listening(port) as server:
+        app = application(run, token)
+        import uvicorn
+
         config = uvicorn.Config(
             app,
             log_level="error",
