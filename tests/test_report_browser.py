@@ -1,5 +1,6 @@
 """The report in a real browser: what strangers wrote stays text, and everybody can use the page."""
 
+import json
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -64,7 +65,13 @@ def hostile_run(folder: Path) -> str:
     counts = '{"counts": {"</td><script>window.pwned = 7</script>": 3}, "spans": []}'
     changed = {"action": "changed", "reason": "anonymized", "value": 3.0, "detail": counts}
     run.stage("04-anonymize", {"id": identity(5), **changed}, settings={"method": HOSTILE[0]})
-    run.record.notes += HOSTILE
+    matched = json.dumps({"matched": {text: {text: 0.5} for text in HOSTILE}})
+    found = {"action": "dropped", "reason": "contaminated", "value": 0.5, "threshold": 0.1}
+    run.stage("05-decontaminate", {"id": identity(6), "detail": matched, **found})
+    written = {"action": "changed", "reason": "generalised", "value": 1.0}
+    labels = json.dumps(dict.fromkeys(HOSTILE, 1))
+    run.stage("06-k_anonymity", {"id": identity(7), "detail": labels, **written}, settings={"k": 2})
+    run.record.notes += [*HOSTILE, *(f"k_anonymity: {text}" for text in HOSTILE)]
     run.record.name = HOSTILE[0]
     path = run.publish()
     shards = [
@@ -262,6 +269,11 @@ def test_everything_has_a_name_for_screen_readers(told: str, open_page: Any) -> 
     contents = page.locator("nav a").evaluate_all("all => all.map(a => a.getAttribute('href'))")
     headings = page.locator("h2").evaluate_all("all => all.map(h => '#' + h.id)")
     assert contents == headings
+    regions = page.locator(".wide").evaluate_all(
+        "all => all.map(e => e.getAttribute('aria-label'))"
+    )
+    assert all(regions)
+    assert len(set(regions)) == len(regions)
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")
     assert len(set(ids)) == len(ids)
     assert page.evaluate("document.documentElement.lang") == "en"
