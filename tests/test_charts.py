@@ -72,6 +72,13 @@ def test_bars_stand_in_the_order_given_also_under_one_name() -> None:
     assert "documents" in words(svg)
 
 
+def test_long_names_of_bars_lose_their_middle() -> None:
+    names = [f"creativecommons.org/licenses/{kind}/4.0" for kind in ("by", "by-sa", "by-nc-nd")]
+    shown = [word for word in words(bars(names, {"n": [1, 2, 4]}, "t")) if "…" in word]
+    assert len(set(shown)) == 3
+    assert all(word.startswith("creativecommon") and word.endswith("/4.0") for word in shown)
+
+
 def test_bars_stack_or_stand_side_by_side() -> None:
     groups = {"asked": [2.0], "delivered": [1.0]}
     stacked = [r for _, r in rectangles(bars(["a"], groups, "t"))][:2]

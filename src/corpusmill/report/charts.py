@@ -29,8 +29,10 @@ LINE = "var(--line, #a0a8b0)"
 STRONG = "var(--text, currentColor)"
 
 TICKS = 6
-NAME_PIXELS = 190
-"""Room for the names of bars and in legends; what is longer is cut."""
+NAME_PIXELS = 220
+"""Room for the names of bars; what is longer is cut."""
+NAME_CHARACTERS = 28
+"""Of a bar's name: the middle of a longer one is left out, since addresses differ at their ends."""
 BAR_PIXELS = 20
 
 Group = Mapping[str, Sequence[float]]
@@ -138,7 +140,9 @@ def bars(
     if not stacked:
         bar["encoding"]["yOffset"] = {"field": "group", "sort": list(map(visible, groups))}
     labels: dict[str, Any] = {
-        "data": {"values": [{"place": n, "name": visible(name)} for n, name in enumerate(names)]},
+        "data": {
+            "values": [{"place": n, "name": _short_name(name)} for n, name in enumerate(names)]
+        },
         "mark": {"type": "text", "align": "right", "dx": -8, "limit": NAME_PIXELS},
         "encoding": {
             "y": rows,
@@ -150,7 +154,8 @@ def bars(
     height: dict[str, Any] = {"step": BAR_PIXELS if stacked else BAR_PIXELS + 6 * (len(groups) - 1)}
     if not stacked:
         height |= {"for": "position"}
-    return _drawn({"width": width - NAME_PIXELS, "height": height, "layer": [bar, labels]}, title)
+    spec = {"width": width - NAME_PIXELS, "height": height, "layer": [bar, labels]}
+    return _drawn({**spec, "padding": {**_PADDING, "left": 32}}, title)
 
 
 def lines(
@@ -219,6 +224,11 @@ def _place(edges: Sequence[float], value: float) -> float:
     return len(edges) - 1.0
 
 
+def _short_name(name: str) -> str:
+    name, half = visible(name), NAME_CHARACTERS // 2
+    return name if len(name) <= NAME_CHARACTERS else f"{name[:half]}…{name[-half:]}"
+
+
 def _numbers(field: str, title: str = "") -> dict[str, Any]:
     """A field of numbers that are counted from zero."""
     return {"field": field, "type": "quantitative", "axis": _axis(title, 4)}
@@ -245,13 +255,15 @@ def _colours(names: Sequence[str], legended: bool = True) -> dict[str, Any]:
     }
 
 
+_PADDING = {"left": 16, "right": 12, "top": 6, "bottom": 6}
+"""The fonts of a reader may be wider than those that names are measured with."""
+
 _CONFIG = {
     # the drawing has one name, for its parts there is a table
     "aria": False,
     "font": "system-ui, sans-serif",
     "background": None,
-    # the fonts of a reader may be wider than those it is measured with
-    "padding": {"left": 16, "right": 12, "top": 6, "bottom": 6},
+    "padding": _PADDING,
     "view": {"stroke": None},
     "axis": {
         "grid": False,

@@ -13,7 +13,7 @@ from corpusmill.pipelines.ledger import RunRecord
 from corpusmill.report.facts import REASONS, SAMPLES, StageFacts
 from corpusmill.report.lookup import read_texts, uri_mask
 from corpusmill.report.rules import Ruled
-from corpusmill.report.showing import WINDOW_CHARACTERS, excerpt, mask, visible
+from corpusmill.report.showing import WINDOW_CHARACTERS, excerpt, mask_uri, visible
 
 BUDGET = 1_300_000
 """Bytes of all samples in the page."""
@@ -113,7 +113,8 @@ def _bytes(text: str) -> int:
 def shown_values(record: RunRecord, tables: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Tables of `coverage` as people see them: values that strangers wrote are masked and cut."""
     masked = uri_mask(record)
-    theirs = {"domain": masked, "licence": mask, "topic": mask}
+    # a licence is often an address itself, which `mask` would take for a key
+    theirs = {"domain": masked, "licence": mask_uri, "topic": mask_uri}
     found = []
     for table in tables:
         form = theirs.get(table["key"], str)
