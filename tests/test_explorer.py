@@ -280,6 +280,25 @@ def test_a_search_that_takes_too_long_is_stopped(
     assert opened.rows("SELECT 1 AS one") == [{"one": 1}]
 
 
+def test_running_searches_end_with_the_server(opened: Catalogue) -> None:
+    ended: list[str] = []
+
+    def search() -> None:
+        try:
+            opened.rows("SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a < b")
+        except TooSlow as error:
+            ended.append(str(error))
+
+    thread = threading.Thread(target=search, daemon=True)
+    thread.start()
+    for _ in range(100):
+        opened.stop()  # it may not have begun yet
+        thread.join(0.05)
+        if ended:
+            break
+    assert len(ended) == 1
+
+
 # ---- thresholds ----
 
 

@@ -91,6 +91,7 @@ class Catalogue:
         self.run = run
         self.record = record
         self._connection = connection
+        self._running: set[DuckDBPyConnection] = set()
         self._texts = [files for area in (INGEST_AREA, "documents") if (files := self.files(area))]
         self.has_raw_texts = bool(self.files(INGEST_AREA))
         self.find = functools.lru_cache(maxsize=CACHED)(self._find)
@@ -110,6 +111,7 @@ class Catalogue:
         import duckdb
 
         cursor = self._connection.cursor()
+        self._running.add(cursor)
         timer = threading.Timer(SECONDS, _interrupt, [cursor])
         timer.daemon = True
         timer.start()
@@ -119,7 +121,13 @@ class Catalogue:
             raise TooSlow(f"The search was stopped after {SECONDS:g} seconds.") from None
         finally:
             timer.cancel()
+            self._running.discard(cursor)
             cursor.close()
+
+    def stop(self) -> None:
+        """End the queries that are running: nobody waits for them any more."""
+        for cursor in list(self._running):
+            _interrupt(cursor)
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """The rows of a query that gives few."""

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 LONGEST = 500
-"""Characters of a search."""
+"""Characters of a search, and of an address that is shown."""
 MOVED = "at."
 """In front of a rule's name in an address that says where its threshold is moved to."""
 LARGEST = 3e38
@@ -160,7 +160,7 @@ class Pages:
 
     def _row(self, row: dict[str, Any]) -> dict[str, Any]:
         """A document of the catalogue as it may be shown."""
-        return {**row, "uri": self._uri(row["uri"])}
+        return {**row, "uri": self._uri(row["uri"])[:LONGEST]}
 
     # ---- one document ----
 
@@ -178,7 +178,7 @@ class Pages:
             pieces = document_pieces(folder, fate["shard"], self._tokenizer)
         return self._page(
             "document.html.j2",
-            document=fate,
+            document={**fate, "uri": fate["uri"][:LONGEST]},
             known=known,
             scores=self._judged(fate),
             journey=journey(self.catalogue, identity, fate["part"], fate["augmented_from"]),

@@ -78,6 +78,7 @@ def application(run: str, token: str) -> "Starlette":
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         with held:
             yield
+            catalogue.stop()
 
     return Starlette(
         routes=Pages(catalogue).routes(),
