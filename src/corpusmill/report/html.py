@@ -140,31 +140,23 @@ def report_facts(run: str, train: str | None = None) -> dict[str, Any]:
         losses = read_losses(train)
         facts |= {"losses": losses, "curve_rows": thinned(losses.training, CURVE_ROWS)}
         facts["charts"]["curve"] = loss_chart([(train, losses)])
-    facts["contents"] = [
-        section for section, there in zip(SECTIONS, _present(facts, train), strict=True) if there
-    ]
+    facts["contents"] = _contents(facts, train)
     return facts
 
 
-def _present(facts: dict[str, Any], train: str | None) -> list[bool]:
-    """Which of SECTIONS have something to say."""
-    begun = bool(facts["funnel"])
-    return [
-        bool(facts["record"].notes),
-        begun,
-        begun,
-        bool(facts["rule_sections"]),
-        bool(facts["duplicates"]),
-        bool(facts["contamination"]),
-        bool(facts["personal"] or facts["k_anonymity"]),
-        begun,
-        bool(facts["coverage"]),
-        begun,
-        begun,
-        begun,
-        train is not None,
-        True,
-    ]
+def _contents(facts: dict[str, Any], train: str | None) -> list[tuple[str, str, str]]:
+    """The SECTIONS that have something to say; those not named here say something of any run."""
+    there = {
+        "notes": facts["record"].notes,
+        "rules": facts["rule_sections"],
+        "duplicates": facts["duplicates"],
+        "benchmarks": facts["contamination"],
+        "personal": facts["personal"] or facts["k_anonymity"],
+        "coverage": facts["coverage"],
+        "training": train is not None,
+        "about": True,
+    }
+    return [section for section in SECTIONS if there.get(section[0], facts["funnel"])]
 
 
 def _charts(
