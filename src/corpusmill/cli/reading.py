@@ -73,7 +73,7 @@ def explore(
     from corpusmill.report.explorer.server import explore as serve
 
     def ready(address: str) -> None:
-        typer.echo(f"{address}\n(only from this machine, and only with the whole address; Ctrl-C)")
+        typer.echo(f"{address}\n(from this machine only, with the whole address; Ctrl-C ends it)")
         if browser:
             import webbrowser
 
