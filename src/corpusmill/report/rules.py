@@ -45,18 +45,14 @@ class Nearest:
             away = np.abs(values.astype(np.float64) - limits)
         near = np.isfinite(away) & (away <= self.far)
         if len(self.rows) == SAMPLES:  # of those as far as the last one, smaller ids alone count
-            last = self.rows[-1]["id"]
             ties = np.flatnonzero(near & (away == self.far))
-            ids = pc.less(rows.column("id").take(pa.array(ties)), last).to_numpy()
-            near[ties] = ids
+            ids = rows.column("id").take(pa.array(ties))
+            near[ties] = pc.less(ids, self.rows[-1]["id"]).to_numpy()
         places = np.flatnonzero(near)
         if not len(places):
             return
-        cut = (
-            np.partition(away[places], SAMPLES - 1)[SAMPLES - 1] if len(places) > SAMPLES else None
-        )
-        if cut is not None:
-            places = places[away[places] <= cut]
+        if len(places) > SAMPLES:
+            places = places[away[places] <= np.partition(away[places], SAMPLES - 1)[SAMPLES - 1]]
         found = rows.select(["id", "uri", "source"]).take(pa.array(places))
         found = found.append_column("away", pa.array(away[places]))
         found = found.append_column("place", pa.array(places))
