@@ -189,7 +189,7 @@ def sweep_view(data: dict[str, Any]) -> "RenderableType":
 
 
 def rules_view(rows: list[dict[str, Any]]) -> "RenderableType":
-    """What `sweep_all` found, one line for each rule: threshold, measures, neighbours."""
+    """What `rule_facts` found, one line for each rule: threshold, measures, neighbours."""
     table = make_table(
         "Rules: what the stage would keep at other thresholds",
         {
