@@ -24,7 +24,7 @@ from tests.report_runs import RunFolder, identity
 from tests.test_sweep import run_with
 
 from corpusmill import open_run
-from corpusmill.errors import UsageError
+from corpusmill.errors import RunError, UsageError
 from corpusmill.pipelines.ledger import load_run
 from corpusmill.report.explorer import catalogue as catalogue_module
 from corpusmill.report.explorer.catalogue import Catalogue, Filters, TooSlow
@@ -612,6 +612,26 @@ def test_what_cannot_be_explored_is_told_before_anything_is_served(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install 'corpusmill\[explore\]'"):
         application(str(quickstart), TOKEN)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "documents/part-00000.parquet",
+        "ledger/02-heuristics/part-00000.parquet",
+        "stages/04-deduplicate/part-00000.parquet",
+        "shards/train-00000.arrow",
+    ],
+)
+def test_damaged_files_are_told(quickstart: Path, tmp_path: Path, name: str) -> None:
+    damaged = shutil.copytree(quickstart, tmp_path / "run") / name
+    whole = damaged.read_bytes()
+    # the documents are links to a stage's
+    damaged.unlink()
+    for content in (b"", b"nothing", whole[: len(whole) // 2]):
+        damaged.write_bytes(content)
+        with pytest.raises(RunError, match=r"damaged|cannot be read"):
+            application(str(tmp_path / "run"), TOKEN)
 
 
 def test_a_port_that_is_taken_is_an_error_of_the_user(quickstart: Path) -> None:

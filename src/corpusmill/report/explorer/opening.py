@@ -45,7 +45,7 @@ def open_catalogue(run: str) -> Iterator[Catalogue]:
         connection.execute(f"SET memory_limit = '{MEMORY}'")
         try:
             _fill(connection, run, record)
-        except (duckdb.IOException, duckdb.InvalidInputException, duckdb.BinderException) as error:
+        except duckdb.Error as error:
             raise RunError(f"{run}: its files cannot be read: {type(error).__name__}") from None
         _close_in(connection, run, record)
         yield Catalogue(run, record, connection)
@@ -175,11 +175,11 @@ def _shard_tokens(run: str) -> pa.Table:
     for shard in manifest["shards"] if manifest else []:
         path = storage.join(run, "shards", shard["name"].rsplit("/", 1)[-1])
         if storage.exists(path):
-            rows = storage.read_ipc(path)
             try:
+                rows = storage.read_ipc(path)
                 # a file from elsewhere may hold offsets that lead out of its buffers
                 rows.validate(full=True)
-            except pa.ArrowInvalid:
+            except (pa.ArrowInvalid, OSError):
                 raise RunError(f"{path}: is damaged") from None
             lengths = pc.list_value_length(rows.column("tokens")).cast(pa.int64())
             tables.append(pa.table({"id": rows.column("id"), "tokens": lengths}))
