@@ -80,8 +80,9 @@ def test_a_slider_moved_by_keyboard_shows_what_sweep_counts(
         slider = page.get_by_role("slider", name=f"{RULE}: threshold")
         assert slider.get_attribute("aria-valuetext") == "0.2"
         slider.focus()
-        for _ in range(30):
-            page.keyboard.press("ArrowLeft")
+        page.keyboard.press("Home")
+        for _ in range(20):
+            page.keyboard.press("ArrowRight")
         value = slider.get_attribute("aria-valuetext")
         assert value is not None
         assert float(value) < 0.2
@@ -90,7 +91,7 @@ def test_a_slider_moved_by_keyboard_shows_what_sweep_counts(
         assert kept < 51
         status = page.get_by_role("status")
         status.filter(has_text=f"1 moved: {kept} documents instead of 51.").wait_for()
-        page.wait_for_url(f"**?at.{RULE}={value}")
+        page.wait_for_url(lambda url: url.endswith(f"?at.{RULE}={value}"))
         assert page.locator('[data-of="then.documents"]').inner_text() == str(kept)
         page.reload()
         assert status.inner_text() == f"1 moved: {kept} documents instead of 51."
