@@ -12,7 +12,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 EXTRAS := train,tensorboard,energy,ray,spark,models,pdf,s3,explore,docs,dev
-CODE := src tests benchmarks airflow_dags notebooks
+CODE := src tests benchmarks airflow_dags notebooks examples
 
 # Nothing is fetched or reported while the mill runs.
 export HF_HUB_OFFLINE := 1
@@ -43,6 +43,7 @@ lint: .venv/installed
 	$(BIN)/ruff format --check $(wildcard $(CODE))
 	$(BIN)/mypy
 	$(BIN)/mypy $(wildcard tests benchmarks)
+	MYPYPATH=examples/plugin/src $(BIN)/mypy examples/plugin/src examples/plugin/tests
 	$(BIN)/lint-imports
 
 # Clusters first: they take longest and wait most.

@@ -21,6 +21,7 @@ import yaml
 import zstandard
 
 from corpusmill import __version__, cli, storage
+from corpusmill.cli import base
 
 STEPS = 4
 TINY_MODEL = ("batch=2", "context=16", "model.width=32", "model.layers=1", "device=cpu")
@@ -508,7 +509,7 @@ def test_a_trained_model_can_be_compared_read_and_taken_elsewhere(
 
 def commands() -> Iterator[tuple[str, str]]:
     """Every command with the sentence that tells what it does."""
-    for command in cli.app.registered_commands:
+    for command in base.app.registered_commands:
         assert command.callback is not None
         assert command.callback.__doc__ is not None
         yield command.name or command.callback.__name__, command.callback.__doc__

@@ -10,7 +10,7 @@ import pytest
 import typer.main
 from tests.test_cli import corpusmill
 
-from corpusmill.cli import app
+from corpusmill.cli.base import app
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 

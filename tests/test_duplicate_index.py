@@ -19,7 +19,7 @@ from tests.verbs_fixture import PlainVerbs, apply_to_parts, write_parts
 from typer.testing import CliRunner
 
 from corpusmill import storage
-from corpusmill.cli import app
+from corpusmill.cli.base import app
 from corpusmill.document import document_id
 from corpusmill.errors import FolderBusy, RunError, UsageError
 from corpusmill.filters.clusters import BUCKET

@@ -30,7 +30,6 @@ from corpusmill.pretrain.config import (
     ModelSettings,
     Settings,
     read_settings,
-    settings_reference,
 )
 from corpusmill.pretrain.device import deterministic, multiplies_bf16, resolve
 from corpusmill.pretrain.loss import SCORE_BYTES, summed_loss
@@ -122,11 +121,6 @@ def test_a_setting_that_stands_twice_in_a_file_is_refused(content: str, tmp_path
     path.write_text(content)
     with pytest.raises(UsageError, match=r"train\.yaml: .* stands twice, the second time in line"):
         read_settings(str(path), [])
-
-
-def test_the_page_about_training_lists_the_settings_as_they_are(repo_root: Path) -> None:
-    page = (repo_root / "docs" / "training.md").read_text(encoding="utf-8")
-    assert settings_reference() in page
 
 
 def test_auto_becomes_what_the_machine_has() -> None:

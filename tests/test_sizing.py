@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from corpusmill.cli import app
+from corpusmill.cli.base import app
 from corpusmill.errors import UsageError
 from corpusmill.pipelines.plan import make_steps
 from corpusmill.pipelines.recipe import Recipe, check_recipe

@@ -370,14 +370,3 @@ def flatten(settings: Mapping[str, Any], above: str = "") -> dict[str, Any]:
         else:
             flat[f"{above}{name}"] = value
     return flat
-
-
-def settings_reference() -> str:
-    """Every setting as a Markdown table: the one in docs/training.md, which a test compares."""
-    lines = ["| setting | default | meaning |", "|---|---|---|"]
-    for prefix, group in (("", Settings), ("model.", ModelSettings)):
-        for name, field in group.model_fields.items():
-            if name != "model":
-                meaning = " ".join((field.description or "").split())
-                lines.append(f"| `{prefix}{name}` | {field.default} | {meaning} |")
-    return "\n".join(lines)
