@@ -280,6 +280,7 @@ _CONFIG = {
         "labelFontSize": 12,
         "labelLimit": 3 * NAME_PIXELS,
         "symbolOpacity": 1,
+        "columnPadding": 28,  # for the same reason as _PADDING
     },
     "text": {"fontSize": 12},
 }

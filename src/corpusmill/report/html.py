@@ -1,7 +1,7 @@
 """report.html: one file that says what a run did; no script, nothing fetched."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from corpusmill import storage
 from corpusmill.pipelines.ledger import RunRecord, load_run
@@ -36,6 +36,9 @@ from corpusmill.report.representation import representation_facts, shown_represe
 from corpusmill.report.rules import other_thresholds, rule_facts
 from corpusmill.report.samples import URI_BYTES, cut, sampled, shown_values
 from corpusmill.report.showing import MASKING, visible
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 REPORT_FILE = "report.html"
 TEMPLATES = Path(__file__).parent / "templates"
@@ -232,20 +235,25 @@ def _skipped(record: RunRecord) -> list[tuple[str, str, str, int]]:
 
 def render(template: str, facts: dict[str, Any]) -> str:
     """A page or drawing; every string that comes into it is escaped and made visible."""
+    return environment(TEMPLATES).get_template(template).render(facts)
+
+
+def environment(folder: Path) -> "Environment":
+    """Templates of a folder, into which every string goes visible and escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+    made = Environment(
+        loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "size": size, "span": span, "share": share}
-    environment.filters["drawing"] = Markup  # of report/charts.py, which escapes what it is given
-    return environment.get_template(template).render(facts)
+    made.filters |= {"number": number, "size": size, "span": span, "share": share}
+    made.filters["drawing"] = Markup  # of report/charts.py, which escapes what it is given
+    return made
 
 
 def _shown(value: Any) -> Any:
