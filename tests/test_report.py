@@ -593,7 +593,7 @@ def test_the_funnel_names_the_most_frequent_reasons() -> None:
     dropped = {"a": 1, "b": 5, "c": 3, "d": 2, "e": 1}
     row = {"stage": "01-heuristics", "in": 20, "kept": 8, "added": 0, "changed": 0, "out": 8}
     rows = [row | {"dropped": dropped, "quarantined": 0, "cpu_seconds": 1.0}]
-    assert "12: b 5, c 3, d 2, 2 other reasons 2" in shown(funnel_view(rows))
+    assert "12: b 5, c 3, d 2, 2 for 2 other reasons" in shown(funnel_view(rows))
 
 
 def test_a_bad_argument_of_the_shell_is_only_an_unknown_document(plain_run: RunFolder) -> None:

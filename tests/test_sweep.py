@@ -68,9 +68,16 @@ def run_with(folder: Path, **thresholds: float) -> tuple[str, RunRecord]:
     dropped = Counter(row["reason"] for row in verdicts if row["action"] == "dropped")
     gone = {row["id"] for row in verdicts if row["action"] == "dropped"}
     kept = [row for document, row in judged.items() if document not in gone]
+    failed = [
+        {"id": f"{n:032x}", "part": 0, "source": "crawl", "uri": "", "stage": "00-ingest"}
+        | {"action": "quarantined", "reason": "bad"}
+        for n in range(len(rows), len(rows) + 3)
+    ]
     out = str(folder)
+    recorded = ledger_schema(stage.score_fields())
     for area, table in {
-        "ledger/01-heuristics": pa.Table.from_pylist(ledger, ledger_schema(stage.score_fields())),
+        "ledger/00-ingest": pa.Table.from_pylist(failed, recorded),
+        "ledger/01-heuristics": pa.Table.from_pylist(ledger, recorded),
         "documents": pa.Table.from_batches([documents_from_rows(kept, schema)]),
     }.items():
         storage.write_parquet(part_path(out, area, 0), table)

@@ -34,12 +34,12 @@ def _cache_kernels_by_source() -> None:
 _cache_kernels_by_source()
 
 
-def open_run(path: str) -> "OpenedRun":
+def open_run(path: str | os.PathLike[str]) -> "OpenedRun":
     """What the run in a folder holds, for notebooks: documents, ledger, scores and shards.
 
     The one name that is given here and not by its module, which is imported when it is called: it
     is what a notebook begins with. Raises UsageError for what is no run folder.
     """
     module: Any = import_module("corpusmill.report.opened")
-    opened: OpenedRun = module.OpenedRun(path)
+    opened: OpenedRun = module.OpenedRun(os.fspath(path))
     return opened

@@ -161,7 +161,10 @@ def sweep(
 )
 def why(
     run: Run,
-    document: Annotated[str, typer.Argument(metavar="ID_OR_URI", help="Which document.")],
+    document: Annotated[
+        str,
+        typer.Argument(metavar="ID_OR_URI", help="Its id or address, or a part of the address."),
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Tell what happened to a document, stage by stage."""

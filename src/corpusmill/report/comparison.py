@@ -11,10 +11,10 @@ import yaml
 
 from corpusmill import storage
 from corpusmill.errors import RunError, UsageError
-from corpusmill.pipelines.ledger import RunRecord, StageRecord, load_run
+from corpusmill.pipelines.ledger import RunRecord, StageRecord
 from corpusmill.plain_yaml import refuse_hostile
 from corpusmill.report.facts import read_manifest
-from corpusmill.report.lookup import uri_mask
+from corpusmill.report.lookup import load_whole, uri_mask
 from corpusmill.report.tables import database, parquet_files
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def diff_data(first: str, second: str) -> dict[str, Any]:
     does not have are None.
     """
     runs = first, second
-    records = load_run(first), load_run(second)
+    records = load_whole(first), load_whole(second)
     for run, record in zip(runs, records, strict=True):
         if record.published is None:
             raise UsageError(f"{run}: has published no documents yet; finish it with the same run")
@@ -71,6 +71,8 @@ def _settings(runs: tuple[str, str]) -> list[dict[str, Any]]:
             text = storage.read_bytes(path).decode()
             refuse_hostile(text, MAX_DEPTH)
             flat.append(dict(_leaves(yaml.safe_load(text))))
+        except FileNotFoundError:
+            raise RunError(f"{path} is missing") from None
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise RunError(f"{path} cannot be read: {type(error).__name__}") from None
     groups = [{_group(name) for name in settings} for settings in flat]
@@ -173,7 +175,8 @@ def _documents(runs: tuple[str, str], records: tuple[RunRecord, RunRecord]) -> d
     """How the documents that came out differ."""
     with database() as tables:
         for name, run in zip("ab", runs, strict=True):
-            files = parquet_files(tables, run, "documents")
+            columns = ["id", "uri", "text", "language", "metadata"]
+            files = parquet_files(tables, run, "documents", columns)
             tables.execute(
                 f"CREATE TEMP TABLE {name} AS SELECT id, uri, hash(text) AS words, "
                 f"hash(language, CAST(metadata AS VARCHAR)) AS labels FROM {files}"

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from corpusmill import storage
 from corpusmill.errors import UsageError
-from corpusmill.pipelines.ledger import ORIGINAL_DROPPED, RunRecord, load_run, part_path
+from corpusmill.pipelines.ledger import ORIGINAL_DROPPED, RunRecord, part_path
 from corpusmill.report.facts import read_manifest
 from corpusmill.report.lookup import (
     INGEST_AREA,
@@ -19,6 +19,7 @@ from corpusmill.report.lookup import (
     filter_rounds,
     has_texts,
     kinds,
+    load_whole,
     part_tables,
     read_texts,
     uri_mask,
@@ -58,7 +59,7 @@ def why_data(run: str, key: str) -> dict[str, Any]:
     scores, derived, shard, instead_of}]}, with at most MATCHES documents. Raises UsageError when
     there is none.
     """
-    record = load_run(run)
+    record = load_whole(run)
     key = key.encode(errors="replace").decode()  # an argument of the shell may be no UTF-8
     ids = [key.lower()] if _ID.fullmatch(key.lower()) else None
     places = _by_id(run, record, ids) if ids else []

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from corpusmill import storage
-from corpusmill.pipelines.ledger import RunRecord, load_run
+from corpusmill.pipelines.ledger import RunRecord
 from corpusmill.report.contamination import contamination_summary
 from corpusmill.report.coverage import coverage
 from corpusmill.report.curve import loss_chart, read_losses, thinned
@@ -29,7 +29,7 @@ from corpusmill.report.facts import (
     read_manifest,
     stage_facts,
 )
-from corpusmill.report.lookup import has_texts, uri_mask
+from corpusmill.report.lookup import has_texts, load_whole, uri_mask
 from corpusmill.report.mixture import DRAWN, mixture_chart
 from corpusmill.report.personal import k_anonymity, personal_data
 from corpusmill.report.representation import representation_facts, shown_representation
@@ -93,7 +93,7 @@ def report_facts(run: str, train: str | None = None) -> dict[str, Any]:
 
     `rules`, `contamination` and `coverage` are plain data, for machines as well.
     """
-    record = load_run(run)
+    record = load_whole(run)
     stages = [stage_facts(run, record, stage) for stage in record.stages]
     ingested = ingested_bytes(run, record, stages)
     flows = byte_flow(record, stages, ingested) if ingested is not None else None

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from corpusmill import storage
 from corpusmill.document import INGEST_SCORE
 from corpusmill.errors import RunError
-from corpusmill.pipelines.ledger import RunRecord, StageRecord, part_path
+from corpusmill.pipelines.ledger import RunRecord, StageRecord, load_run, part_path
 from corpusmill.report.showing import mask, mask_uri
 
 INGEST_AREA = "stages/00-ingest"
@@ -18,6 +18,29 @@ INGEST_AREA = "stages/00-ingest"
 
 INGEST_BYTES = f"scores.{INGEST_SCORE}"
 """The column of documents and ledger with the bytes of the text as it came."""
+
+
+def load_whole(run: str) -> RunRecord:
+    """The record of a run whose ledger and documents are there.
+
+    Raises RunError where they are not, though the record counts some: what is missing would be
+    taken for documents that passed.
+    """
+    record = load_run(run)
+    for stage in record.stages:
+        counts = stage.counts
+        if counts.changed + counts.quarantined + sum(counts.dropped.values()):
+            _require(run, f"ledger/{stage.name}")
+        if stage.name == record.published and counts.out:
+            _require(run, "documents")
+    return record
+
+
+def _require(run: str, area: str) -> None:
+    if not area_files(run, area):
+        raise RunError(
+            f"{storage.join(run, area)}: is missing; the command that made the run makes it again"
+        )
 
 
 def row_groups(path: str, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:

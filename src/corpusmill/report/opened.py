@@ -95,6 +95,8 @@ class Rows:
         return dataset
 
     def _check(self, columns: Sequence[str] | None) -> None:
+        if isinstance(columns, str):
+            raise UsageError(f"columns are a list of names: [{columns!r}]")
         for column in columns or ():
             if column not in self.schema.names:
                 raise UsageError(f"column {one_of(column, self.schema.names)}")
@@ -118,7 +120,7 @@ class Shards:
     def __init__(self, folder: str) -> None:
         manifest = read_manifest(folder)
         if manifest is None:
-            raise UsageError(f"{folder}: there are no shards; the recipe has no `tokenize`")
+            raise UsageError(f"{folder}: there are no shards: no `tokenize`, or no document left")
         self.folder = folder
         self._manifest = manifest
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from corpusmill.errors import UsageError, one_of
-from corpusmill.pipelines.ledger import RunRecord, StageRecord, load_run
+from corpusmill.pipelines.ledger import RunRecord, StageRecord
 from corpusmill.report.judged import (
     BoolArray,
     FloatArray,
@@ -18,6 +18,7 @@ from corpusmill.report.judged import (
     judged_rules,
     sources_of,
 )
+from corpusmill.report.lookup import load_whole
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 NEIGHBOURS = (0.5, 0.75, 1.0, 1.25, 1.5)
@@ -127,7 +128,7 @@ def sweep_data(run: str, rule: str, thresholds: Sequence[float] = ()) -> dict[st
     `thresholds` neighbours of the present one are taken.
     Raises UsageError for a rule that the run does not have, and for a run that is not finished.
     """
-    record = load_run(run)
+    record = load_whole(run)
     rules = judged_rules(record)
     chosen = [judged for judged in rules if judged.name == rule]
     if not chosen:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from corpusmill import remote, storage
-from corpusmill.errors import UsageError
+from corpusmill.errors import RunError, UsageError
 from corpusmill.report.lookup import area_files
 
 if TYPE_CHECKING:
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def database() -> Iterator["DuckDBPyConnection"]:
-    """An empty database that spills into a folder of its own and fetches nothing."""
+    """An empty database that spills into a folder of its own and fetches nothing.
+
+    Raises RunError for what a query in it fails of: files that are damaged or too large.
+    """
     try:
         import duckdb
     except ImportError:
@@ -29,14 +32,20 @@ def database() -> Iterator["DuckDBPyConnection"]:
             "autoload_known_extensions": False,
         }
         with duckdb.connect(":memory:", config=settings) as connection:
-            yield connection
+            try:
+                yield connection
+            except duckdb.Error as error:  # its message may quote what it has read
+                raise RunError(
+                    f"files of the run cannot be read ({type(error).__name__}): "
+                    "`corpusmill verify` tells which are damaged"
+                ) from None
 
 
 def parquet_files(
     connection: "DuckDBPyConnection",
     run: str,
     area: str,
-    columns: Sequence[str] = ("*",),
+    columns: Sequence[str],
     where: str = "",
 ) -> str:
     """SQL for all rows below an area of a run (`documents`, `ledger`, `stages/00-ingest`).

@@ -78,9 +78,10 @@ def _dropped(reasons: Mapping[str, int]) -> str:
     if not reasons:
         return "0"
     ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-    named = [f"{reason} {n:,}" for reason, n in ordered[:TOP_REASONS]]
-    if rest := ordered[TOP_REASONS:]:
-        named.append(f"{len(rest)} other reasons {sum(n for _, n in rest):,}")
+    shown = TOP_REASONS if len(ordered) > TOP_REASONS + 1 else len(ordered)
+    named = [f"{reason} {n:,}" for reason, n in ordered[:shown]]
+    if rest := ordered[shown:]:
+        named.append(f"{sum(n for _, n in rest):,} for {len(rest)} other reasons")
     return f"{sum(reasons.values()):,}: {', '.join(named)}"
 
 
