@@ -14,7 +14,7 @@ def findings() -> dict[str, dict[str, Any]]:
 
 
 def test_every_extra_for_users_has_a_line() -> None:
-    extras = set(metadata.metadata("corpusmill").get_all("Provides-Extra") or ()) - {"dev"}
+    extras = set(metadata.metadata("corpusmill").get_all("Provides-Extra") or ()) - {"dev", "docs"}
     assert extras <= set(doctor.FEATURES)
     assert {f"extra {extra}" for extra in extras} <= set(findings())
 

@@ -142,7 +142,9 @@ def test_a_stage_that_cannot_be_loaded_fails_the_run_and_no_document() -> None:
 def test_the_answer_of_an_interrupted_call_is_none_of_the_next() -> None:
     child = isolation.Child()
     assert child.call(os.getpid) == child.process.pid
-    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    # to this thread: one of a library's would take it, and leave this one waiting to the end
+    me = threading.get_ident()
+    threading.Timer(0.2, signal.pthread_kill, (me, signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
         child.call(time.sleep, 60)
     with pytest.raises(isolation.ChildDied, match="killed_by_sigkill"):

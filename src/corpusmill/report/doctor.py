@@ -26,7 +26,7 @@ FEATURES = {
     "pdf": "PDF files in sources of books",
     "s3": "sources and run folders on S3 (s3://)",
     "models": "classifiers, names of people, perplexity of a transformer, back-translation",
-    "explore": "corpusmill diff; runs in notebooks as tables of DuckDB and Polars",
+    "explore": "corpusmill diff, explore; runs in notebooks in the form of other libraries",
     "train": "corpusmill train, generate, trace; exports of models",
     "tensorboard": "train --set tensorboard=...",
     "energy": "train --set energy=true",
