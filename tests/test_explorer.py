@@ -1,6 +1,5 @@
 """The explorer's answers: who may ask, what is found, what thresholds would keep, what is shown."""
 
-import importlib.util
 import re
 import shutil
 import signal
@@ -14,8 +13,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pad
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -609,9 +610,24 @@ def test_what_cannot_be_explored_is_told_before_anything_is_served(
     for token in ("", "short", "with spaces in it, many", "x" * 300):
         with pytest.raises(UsageError, match="a token is"):
             application(str(quickstart), token)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "duckdb", None)
     with pytest.raises(UsageError, match=r"pip install 'corpusmill\[explore\]'"):
         application(str(quickstart), TOKEN)
+
+
+def test_a_document_that_a_stage_failed_on_is_kept_by_none_of_its_rules(
+    quickstart: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(quickstart, tmp_path / "run"))
+    path = run / "ledger" / "02-heuristics" / "part-00000.parquet"
+    rows = pq.read_table(path).to_pylist()
+    short = next(row for row in rows if row["reason"] == "gopher_short_doc")
+    # where it was raised, as the runner writes it: no JSON
+    short |= {"action": "quarantined", "reason": "exception", "detail": "ValueError at x.py:1"}
+    pq.write_table(pa.Table.from_pylist(rows, pq.read_schema(path)), path)
+    with open_catalogue(str(run)) as catalogue:
+        scores = StageScores.of_stage(catalogue, catalogue.record.stages[2])
+    assert scores.answer({"gopher_short_doc": 0.0}).then == scores.now
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ def test_many_measures_are_held_in_little_memory_and_move_no_quantile(
 ) -> None:
     monkeypatch.setattr(sweep, "HELD", 1000)
     _, record = finished
-    (counted,) = (s for s in sweeps(record, record.stages[1]) if s.rule.name == "gopher_short_doc")
+    (counted,) = (s for s in sweeps(record.stages[1]) if s.rule.name == "gopher_short_doc")
     values = np.random.default_rng(3).permutation(20_000).astype(np.float32)
     for rows in np.split(values, [7, 7, 800, 5000, 5001, 19_000]):
         counted.add(

@@ -8,7 +8,6 @@ import sys
 
 import typer
 
-from corpusmill import plugins
 from corpusmill.cli import making, reading, taking, training
 from corpusmill.cli.base import app, complain
 from corpusmill.errors import MillError, RunError, UsageError, where_raised
@@ -38,6 +37,8 @@ def main() -> None:
         if hasattr(error, "show"):  # click's own: a wrong option, a missing argument
             error.show()
             sys.exit(UsageError.exit_code)
+        from corpusmill import plugins
+
         if plugin := plugins.to_blame(error):
             complain(f"{plugin} failed: {where_raised(error)}")
             sys.exit(RunError.exit_code)

@@ -9,8 +9,6 @@ from itertools import islice
 
 import typer
 
-from corpusmill import plugins
-
 MOST = 200
 """Things that are offered; more help nobody."""
 LARGEST = 1 << 24
@@ -44,6 +42,8 @@ def recipes(incomplete: str) -> list[str]:
 
 def stages() -> list[str]:
     """Offers all stages that there are, installed ones included."""
+    from corpusmill import plugins
+
     return sorted({"ingest", *plugins.names("stages")})
 
 

@@ -9,10 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from corpusmill import storage
 from corpusmill.pipelines.ledger import RunRecord
-from corpusmill.report.lookup import INGEST_AREA, part_tables, read_texts
-from corpusmill.report.showing import mask, visible
+from corpusmill.report.lookup import area_before, part_tables, read_texts
+from corpusmill.report.showing import mask_beginning, visible
 
 STAGE = "deduplicate"
 CLUSTERS = 12
@@ -73,16 +72,13 @@ def _counts(run: str, record: RunRecord, stage: str) -> Counter[str]:
 def _clusters(
     run: str, record: RunRecord, stage: str, largest: dict[str, int]
 ) -> list[dict[str, Any]]:
-    names = [finished.name for finished in record.stages]
-    area = f"stages/{names[max(0, names.index(stage) - 1)]}"
-    if not storage.exists(storage.join(run, area)):
-        area = INGEST_AREA
+    area = area_before(run, record, stage)
     members = _members(run, record, stage, largest)
     kept = _kept(run, record, area, largest) or _kept(run, record, "documents", largest)
     wanted: dict[int, set[str]] = defaultdict(set)
     for row in [*kept.values(), *(row for rows in members.values() for row in rows)]:
         wanted[row["part"]].add(row["id"])
-    texts = read_texts(run, wanted, CHARACTERS, area)
+    texts = read_texts(run, wanted, CHARACTERS + 1, area)
     return [
         {
             "id": document,
@@ -140,7 +136,8 @@ def differences(kept: str, removed: str) -> list[Piece]:
     """
     # a blank in front, so that the first word is like the others
     ours, theirs = (
-        _WORD.findall(" " + visible(mask(text.lstrip()), lines=True)) for text in (kept, removed)
+        _WORD.findall(" " + visible(mask_beginning(text.lstrip(), CHARACTERS), lines=True))
+        for text in (kept, removed)
     )
     same = next(
         (n for n, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]),

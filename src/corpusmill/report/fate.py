@@ -16,6 +16,7 @@ from corpusmill.report.facts import read_manifest
 from corpusmill.report.lookup import (
     INGEST_AREA,
     applies,
+    area_before,
     filter_rounds,
     has_texts,
     kinds,
@@ -322,7 +323,7 @@ def _kept_instead(
     other = found[0]
     wanted: dict[int, list[str]] = {place["part"]: [place["id"]]}
     wanted.setdefault(other["part"], []).append(other["id"])
-    texts = read_texts(run, wanted, DIFF_CHARACTERS, _compared_in(run, record, last["stage"]))
+    texts = read_texts(run, wanted, DIFF_CHARACTERS, area_before(run, record, last["stage"]))
     diff = None
     if place["id"] in texts and other["id"] in texts:
         diff = text_diff(texts[other["id"]], texts[place["id"]])
@@ -332,13 +333,6 @@ def _kept_instead(
         "part": other["part"],
         "diff": diff,
     }
-
-
-def _compared_in(run: str, record: RunRecord, stage: str) -> str:
-    """The area with the texts as they came to a stage; those of ingest when it is not there."""
-    names = [finished.name for finished in record.stages]
-    area = f"stages/{names[max(0, names.index(stage) - 1)]}"
-    return area if storage.exists(storage.join(run, area)) else INGEST_AREA
 
 
 def text_diff(kept: str, dropped: str) -> list[str]:

@@ -64,6 +64,11 @@ class JudgedRule:
 
 def judged_rules(record: RunRecord) -> list[JudgedRule]:
     """Every rule of every stage that has any, in the order of the run."""
+    return [rule for stage in record.stages for rule in stage_rules(stage)]
+
+
+def stage_rules(stage: StageRecord) -> list[JudgedRule]:
+    """The rules of a stage, in its order."""
     return [
         JudgedRule(
             name=name,
@@ -72,7 +77,6 @@ def judged_rules(record: RunRecord) -> list[JudgedRule]:
             threshold=rule["threshold"],
             languages=rule["languages"],
         )
-        for stage in record.stages
         for name, rule in stage.judged_scores.items()
     ]
 
@@ -96,6 +100,8 @@ class Judged:
     the number of rules where it passed, -1 where it was quarantined or edited away."""
     after: BoolArray
     """Whether a later rule than the one that dropped the document drops it as well."""
+    languages: Sequence[str | None] | None = None
+    """That verdicts of the stage name, None where it is no rule's; None where no rule asks."""
 
 
 def sources_of(record: RunRecord, stage: StageRecord) -> list[str]:
@@ -118,7 +124,7 @@ def judged_rows(
     """
     if record.published is None or not storage.exists(storage.join(run, "documents")):
         raise UsageError(f"{run}: the run has not finished; run the same command again first")
-    rules = [rule for rule in judged_rules(record) if rule.stage is stage]
+    rules = stage_rules(stage)
     sources = pa.array(sources_of(record, stage), pa.string())
     names = [finished.name for finished in record.stages]
     for name in names[names.index(stage.name) :]:
@@ -149,11 +155,11 @@ def _judged(
     values = {name: floats(pc.struct_field(column, name)) for name in scores}
     broken = np.full(len(size), len(rules), np.int16)
     after = np.zeros(len(size), np.bool_)
+    languages = None
     if here:
         places = {rule.name: place for place, rule in enumerate(rules)}
         # quarantined there: no rule was to blame, and none keeps it
         broken[:] = [places.get(reason, -1) for reason in rows.column("reason").to_pylist()]
-        languages = None
         if any(rule.languages for rule in rules):
             details = rows.column("detail").to_pylist()
             languages = [
@@ -172,6 +178,7 @@ def _judged(
         bytes=size[came],
         broken=broken[came],
         after=after[came],
+        languages=None if languages is None else [languages[n] for n in np.flatnonzero(came)],
     )
 
 

@@ -76,6 +76,13 @@ def has_texts(run: str) -> bool:
     return storage.exists(storage.join(run, INGEST_AREA))
 
 
+def area_before(run: str, record: RunRecord, stage: str) -> str:
+    """The area with the texts as they came to a stage; those of ingest when it is not there."""
+    names = [finished.name for finished in record.stages]
+    area = f"stages/{names[max(0, names.index(stage) - 1)]}"
+    return area if storage.exists(storage.join(run, area)) else INGEST_AREA
+
+
 def read_texts(
     run: str,
     wanted: Mapping[int, Collection[str]],

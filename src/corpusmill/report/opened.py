@@ -7,7 +7,6 @@ nothing is read before it is asked for.
 import functools
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -23,6 +22,7 @@ from corpusmill.report.lookup import INGEST_AREA, area_files
 from corpusmill.report.shard_texts import read_tokenizer
 from corpusmill.report.showing import visible
 from corpusmill.report.sweep import sweep_data
+from corpusmill.report.tables import library
 
 if TYPE_CHECKING:
     import datasets
@@ -72,17 +72,17 @@ class Rows:
         self, columns: Sequence[str] | None = None, where: pad.Expression | None = None
     ) -> "pandas.DataFrame":
         """As a frame of pandas."""
-        _library("pandas")
+        library("pandas")
         return self.arrow(columns, where).to_pandas()
 
     def polars(self) -> "polars.LazyFrame":
         """As a lazy frame of Polars, which reads what its query asks for."""
-        frame: polars.LazyFrame = _library("polars").scan_pyarrow_dataset(self._dataset)
+        frame: polars.LazyFrame = library("polars").scan_pyarrow_dataset(self._dataset)
         return frame
 
     def duckdb(self) -> "duckdb.DuckDBPyRelation":
         """As a relation of DuckDB: `rows.duckdb().filter("source = 'x'").aggregate("count(*)")`."""
-        relation: duckdb.DuckDBPyRelation = _library("duckdb").from_arrow(self._dataset)
+        relation: duckdb.DuckDBPyRelation = library("duckdb").from_arrow(self._dataset)
         return relation
 
     def hf(
@@ -91,7 +91,7 @@ class Rows:
         """As a dataset of Hugging Face, in memory; metadata is JSON text there, as in exports."""
         table = self.arrow(columns, where)
         table = without_maps(table) if "metadata" in table.schema.names else table
-        dataset: datasets.Dataset = _library("datasets").Dataset(table)
+        dataset: datasets.Dataset = library("datasets").Dataset(table)
         return dataset
 
     def _check(self, columns: Sequence[str] | None) -> None:
@@ -243,14 +243,6 @@ def _dataset(files: Sequence[str]) -> pad.Dataset:
         return pad.dataset([file.removeprefix("file://") for file in files], format=kind)
     stored = [remote.filesystem(file) for file in files]
     return pad.dataset([path for _, path in stored], format=kind, filesystem=stored[0][0])
-
-
-def _library(name: str) -> Any:
-    """A library of the extra `explore`; raises UsageError where it is not installed."""
-    try:
-        return import_module(name)
-    except ImportError:
-        raise UsageError(f"{name} is not installed: pip install 'corpusmill[explore]'") from None
 
 
 def _table(names: Sequence[str], rows: Iterable[Iterable[object]]) -> str:

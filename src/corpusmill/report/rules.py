@@ -101,7 +101,7 @@ def rule_facts(run: str, record: RunRecord) -> tuple[list[dict[str, Any]], list[
     for stage in record.stages:
         if not stage.judged_scores:
             continue
-        counted = [(sweep, _ruled(sweep.rule)) for sweep in sweeps(record, stage)]
+        counted = [(sweep, _ruled(sweep.rule)) for sweep in sweeps(stage)]
         columns = ["id", "uri", "language"]
         by_language = any(rule.languages for _, rule in counted)
         for judged in judged_rows(run, record, stage, list(stage.judged_scores), columns):

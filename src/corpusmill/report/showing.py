@@ -25,7 +25,7 @@ EXCERPT_CHARACTERS = 600
 WINDOW_CHARACTERS = 4 * EXCERPT_CHARACTERS
 """Characters that are masked before they are cut, so that no cut hides why something is masked."""
 
-_TORN_CHARACTERS = 80
+TORN_CHARACTERS = 80
 """Left out at the end of a window that cuts the text: an e-mail address that is torn there has no
 at sign any more. Longer than a local part may be (64, RFC 5321)."""
 
@@ -78,10 +78,15 @@ def mask_uri(uri: str) -> str:
     return _SEGMENT.sub(lambda m: MASK if _HAS_AT.search(m[0]) else m[0], uri)
 
 
+def mask_beginning(text: str, characters: int) -> str:
+    """The first `characters` of a text, masked; of a longer one without what its end may tear."""
+    masked = mask(text[:characters])
+    return masked[: max(0, len(masked) - TORN_CHARACTERS)] if len(text) > characters else masked
+
+
 def excerpt(text: str) -> str:
     """The beginning of a text, masked. More than WINDOW_CHARACTERS + 1 characters are not read."""
-    masked = mask(text[:WINDOW_CHARACTERS])
-    if len(text) > WINDOW_CHARACTERS:
-        masked = masked[: max(0, len(masked) - _TORN_CHARACTERS)]
-        return masked[:EXCERPT_CHARACTERS] + " …"
-    return masked if len(masked) <= EXCERPT_CHARACTERS else masked[:EXCERPT_CHARACTERS] + " …"
+    masked = mask_beginning(text, WINDOW_CHARACTERS)
+    if len(text) <= WINDOW_CHARACTERS and len(masked) <= EXCERPT_CHARACTERS:
+        return masked
+    return masked[:EXCERPT_CHARACTERS] + " …"

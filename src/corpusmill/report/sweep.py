@@ -17,6 +17,7 @@ from corpusmill.report.judged import (
     judged_rows,
     judged_rules,
     sources_of,
+    stage_rules,
 )
 from corpusmill.report.lookup import load_whole
 
@@ -140,16 +141,16 @@ def sweep_data(run: str, rule: str, thresholds: Sequence[float] = ()) -> dict[st
         raise UsageError("a threshold must be a finite number")
     stages = []
     for judged in chosen:
-        (sweep,) = (s for s in sweeps(record, judged.stage, thresholds) if s.rule.name == rule)
+        (sweep,) = (s for s in sweeps(judged.stage, thresholds) if s.rule.name == rule)
         for rows in judged_rows(run, record, judged.stage, [rule]):
             sweep.add(rows)
         stages.append(sweep.facts(record))
     return {"run": run, "rule": rule, "drops": chosen[0].drops, "stages": stages}
 
 
-def sweeps(record: RunRecord, stage: StageRecord, thresholds: Sequence[float] = ()) -> list[Sweep]:
+def sweeps(stage: StageRecord, thresholds: Sequence[float] = ()) -> list[Sweep]:
     """One for each rule of a stage, with nothing counted yet."""
-    rules = [rule for rule in judged_rules(record) if rule.stage is stage]
+    rules = stage_rules(stage)
     return [
         Sweep(
             rule=rule,

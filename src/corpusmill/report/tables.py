@@ -3,7 +3,8 @@
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from corpusmill import remote, storage
 from corpusmill.errors import RunError, UsageError
@@ -13,18 +14,21 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
+def library(name: str) -> Any:
+    """A library of the extra `explore`; raises UsageError where it is not installed."""
+    try:
+        return import_module(name)
+    except ImportError:
+        raise UsageError(f"{name} is not installed: pip install 'corpusmill[explore]'") from None
+
+
 @contextmanager
 def database() -> Iterator["DuckDBPyConnection"]:
     """An empty database that spills into a folder of its own and fetches nothing.
 
     Raises RunError for what a query in it fails of: files that are damaged or too large.
     """
-    try:
-        import duckdb
-    except ImportError:
-        raise UsageError(
-            "duckdb is not installed: pip install -c constraints.txt 'corpusmill[explore]'"
-        ) from None
+    duckdb = library("duckdb")
     with tempfile.TemporaryDirectory(prefix="corpusmill-duckdb-") as spilled:
         settings: dict[str, str | bool | int | float | list[str]] = {
             "temp_directory": spilled,

@@ -8,12 +8,10 @@ from itertools import pairwise
 
 from corpusmill.report.explorer.catalogue import Catalogue
 from corpusmill.report.lookup import read_texts
-from corpusmill.report.showing import mask
+from corpusmill.report.showing import mask_beginning
 
 CHARACTERS = 6000
 """Of each text that are read, masked and compared."""
-TORN_CHARACTERS = 80
-"""Left out where a text is cut: an e-mail address that is torn there has no at sign any more."""
 LINES = 300
 """Of each text that are compared; what is between the ends that agree counts."""
 WORDS = 400
@@ -74,20 +72,14 @@ def journey(catalogue: Catalogue, identity: str, part: int, original: str | None
         return Journey(first=None, text="", cut=False, steps=[])
     return Journey(
         first=texts[0][0],
-        text=masked(texts[0][1]),
+        text=mask_beginning(texts[0][1], CHARACTERS),
         cut=len(texts[0][1]) > CHARACTERS,
         steps=[_step(before, after) for before, after in pairwise(texts)],
     )
 
 
-def masked(text: str) -> str:
-    """The beginning of a text, masked. More than CHARACTERS + 1 characters are not read."""
-    shown = mask(text[:CHARACTERS])
-    return shown[: max(0, len(shown) - TORN_CHARACTERS)] if len(text) > CHARACTERS else shown
-
-
 def _step(before: tuple[str, str], after: tuple[str, str]) -> Step:
-    left, right = differences(masked(before[1]), masked(after[1]))
+    left, right = differences(*(mask_beginning(text, CHARACTERS) for _, text in (before, after)))
     return Step(
         before=before[0],
         after=after[0],

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+import numpy as np
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
@@ -180,7 +181,7 @@ class Pages:
             "document.html.j2",
             document={**fate, "uri": fate["uri"][:LONGEST]},
             known=known,
-            scores=self._judged(fate),
+            scores=self._judged(fate, fate["language"] or known["language"]),
             journey=journey(self.catalogue, identity, fate["part"], fate["augmented_from"]),
             pieces=pieces,
             removed=[self._row(row) for row in removed],
@@ -188,9 +189,10 @@ class Pages:
             masking=MASKING,
         )
 
-    def _judged(self, fate: dict[str, Any]) -> list[tuple[str, float, list[dict[str, Any]]]]:
+    def _judged(
+        self, fate: dict[str, Any], language: str | None
+    ) -> list[tuple[str, float, list[dict[str, Any]]]]:
         """Each score of a document, with the rules that judged it: {stage, drops, limit, fails}."""
-        language = fate["language"] or self._language(fate)
         rules: dict[str, list[JudgedRule]] = {}
         for rule in judged_rules(self.catalogue.record):
             if applies(rule.stage, fate["source"], fate["kind"]):
@@ -204,7 +206,7 @@ class Pages:
                         "stage": rule.stage.name,
                         "drops": rule.drops,
                         "limit": limit if math.isfinite(limit) else None,
-                        "fails": value < limit if rule.drops == "below" else value > limit,
+                        "fails": bool(rule.fails(np.array([value], np.float32), limit)[0]),
                     }
                     for rule in rules.get(name, [])
                     for limit in [rule.limit(language)]
@@ -212,10 +214,6 @@ class Pages:
             )
             for name, value in sorted(fate["scores"].items())
         ]
-
-    def _language(self, fate: dict[str, Any]) -> str | None:
-        known = self.catalogue.document(fate["id"])
-        return None if known is None else known["language"]
 
     @functools.cached_property
     def _tokenizer(self) -> "Tokenizer | None":

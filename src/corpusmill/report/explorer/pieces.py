@@ -4,15 +4,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from corpusmill import storage
-from corpusmill.report.showing import MASK, mask
+from corpusmill.report.showing import MASK, TORN_CHARACTERS, mask
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 TOKENS = 400
 """Of a document that are shown."""
-TORN_CHARACTERS = 80
-"""Left out where more tokens follow: what is torn there may not look like an address any more."""
 LONGEST = 4
 """Tokens that one character is made of at the most: the bytes of UTF-8."""
 

@@ -1,7 +1,6 @@
 """`corpusmill explore RUN`: a page on 127.0.0.1 that shows a finished run until interrupted."""
 
 import contextlib
-import importlib.util
 import re
 import secrets
 import socket
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from corpusmill import storage
 from corpusmill.errors import UsageError
+from corpusmill.report.tables import library
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -55,9 +55,8 @@ def application(run: str, token: str) -> "Starlette":
 
     Raises UsageError as `explore` does.
     """
-    for library in LIBRARIES:
-        if importlib.util.find_spec(library) is None:
-            raise UsageError(f"{library} is not installed: pip install 'corpusmill[explore]'")
+    for name in LIBRARIES:
+        library(name)
     if not _TOKEN.fullmatch(token):
         raise UsageError("a token is 16 to 200 letters, digits, hyphens and underscores")
     if not storage.is_local(run):

@@ -8,7 +8,6 @@ that an earlier rule drops. It ends where the stage does: what later stages woul
 that it keeps then is not known, and neither are documents that an earlier stage has dropped.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +31,7 @@ from corpusmill.report.judged import (
     floats,
     judged_rows,
     judged_rules,
+    stage_rules,
 )
 from corpusmill.report.lookup import part_tables
 
@@ -117,7 +117,7 @@ class StageScores:
     @classmethod
     def of_stage(cls, catalogue: Catalogue, stage: StageRecord) -> "StageScores":
         """The rules of a stage, and every document that came to it."""
-        rules = [rule for rule in judged_rules(catalogue.record) if rule.stage is stage]
+        rules = stage_rules(stage)
         names = [rule.name for rule in rules]
         # the ledger of the stage is the first to come
         groups = judged_rows(catalogue.run, catalogue.record, stage, names, ["id"])
@@ -245,11 +245,10 @@ def _fails(judged: Judged, rules: Sequence[JudgedRule]) -> BoolArray:
 
     The rule that is on record is the first, whatever a comparison of stored measures says.
     """
-    details = judged.rows.column("detail").to_pylist()
-    languages = [json.loads(detail)["language"] if detail else None for detail in details]
-    fails = np.empty((len(details), len(rules)), np.bool_)
+    documents = len(judged.bytes)
+    fails = np.empty((documents, len(rules)), np.bool_)
     for place, rule in enumerate(rules):
-        limits = rule.limits(languages, len(details))
+        limits = rule.limits(judged.languages, documents)
         fails[:, place] = rule.fails(judged.values[rule.name], limits)
         fails[judged.broken > place, place] = False
         fails[judged.broken == place, place] = True
